@@ -1,0 +1,263 @@
+//! SQL text to one statement.
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Value, Visit, Visitor,
+    visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::hidden::Hidden;
+use crate::{Error, ErrorKind, Result};
+
+/// Longer statements are refused; data belongs into files.
+const STATEMENT_BYTES_MAX: usize = 16 << 20;
+/// Operators in one flat chain (`a OR b OR …`), which become as many levels of an expression.
+const CHAIN_MAX: usize = 8_000;
+const NESTING_MAX: usize = 128;
+
+/// A parsed statement: DataFusion's grammar, and the statements that it lacks.
+#[derive(Clone, Debug)]
+pub(crate) enum Parsed {
+    Sql(Hidden<Statement>),
+    ShowPartitions(Vec<String>),
+    RefreshTable(Vec<String>),
+}
+
+/// Reads exactly one statement; a `;` may end it.
+pub(crate) fn parse(sql: &str) -> Result<Parsed> {
+    if sql.len() > STATEMENT_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::ResourcesExhausted,
+            format!("the statement has {} bytes; the limit is {STATEMENT_BYTES_MAX}", sql.len()),
+        )
+        .with_hint("Put the data into a file and read that."));
+    }
+    parse_text(sql).map_err(|error| error.in_statement(sql))
+}
+
+fn parse_text(sql: &str) -> Result<Parsed> {
+    let tokens =
+        Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
+            Error::from(datafusion::sql::sqlparser::parser::ParserError::from(error))
+        })?;
+    check_depth(&tokens)?;
+    if let Some(own) = own_statement(&tokens)? {
+        return Ok(own);
+    }
+    let mut statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(NESTING_MAX)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())?;
+    let statement = statements.pop_front();
+    match (statement, statements.is_empty()) {
+        (None, _) => Err(Error::new(ErrorKind::Syntax, "there is no statement")),
+        (Some(_), false) => Err(Error::new(ErrorKind::Syntax, "there is more than one statement")
+            .with_hint("Send one statement at a time.")),
+        (Some(mut statement), true) => {
+            number_placeholders(&mut statement);
+            check_set_operations(&statement)?;
+            Ok(Parsed::Sql(Hidden::new(statement)))
+        }
+    }
+}
+
+/// Statements that the grammar below doesn't have.
+fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
+    let words: Vec<String> = tokens
+        .iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+        .take(3)
+        .map(|token| token.token.to_string().to_ascii_uppercase())
+        .collect();
+    let word = |index: usize| words.get(index).map(String::as_str);
+    let skip = match (word(0), word(1), word(2)) {
+        (Some("SHOW"), Some("PARTITIONS"), _) => 2,
+        (Some("REFRESH"), Some("TABLE"), _) => 2,
+        (Some("MSCK"), Some("REPAIR"), Some("TABLE")) => 3,
+        _ => return Ok(None),
+    };
+    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens.to_vec());
+    for _ in 0..skip {
+        parser.next_token();
+    }
+    let name = name_parts(&parser.parse_object_name(false)?);
+    while parser.consume_token(&Token::SemiColon) {}
+    let rest = parser.peek_token();
+    if rest.token != Token::EOF {
+        return Err(Error::from(
+            parser.expected::<()>("the end of the statement", rest).err().unwrap_or(
+                datafusion::sql::sqlparser::parser::ParserError::ParserError(
+                    "bad statement".into(),
+                ),
+            ),
+        ));
+    }
+    Ok(Some(if word(0) == Some("SHOW") {
+        Parsed::ShowPartitions(name)
+    } else {
+        Parsed::RefreshTable(name)
+    }))
+}
+
+/// Refuses what would be nested too deeply for the planner's stack.
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut chains = vec![0_usize];
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket => chains.push(0),
+            Token::RParen | Token::RBracket if chains.len() > 1 => {
+                chains.pop();
+            }
+            Token::Comma | Token::SemiColon => set_last(&mut chains, 0),
+            Token::Word(word) if word.quote_style.is_none() => {
+                let operator = ["AND", "OR", "UNION", "INTERSECT", "EXCEPT", "NOT", "JOIN"]
+                    .iter()
+                    .any(|operator| word.value.eq_ignore_ascii_case(operator));
+                if operator {
+                    count(&mut chains)?;
+                }
+            }
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::DoubleColon
+            | Token::Tilde => count(&mut chains)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn set_last(chains: &mut [usize], value: usize) {
+    if let Some(last) = chains.last_mut() {
+        *last = value;
+    }
+}
+
+fn count(chains: &mut [usize]) -> Result<()> {
+    let next = chains.last().copied().unwrap_or(0) + 1;
+    set_last(chains, next);
+    if next > CHAIN_MAX {
+        return Err(Error::invalid(format!(
+            "the statement has more than {CHAIN_MAX} operators in one expression"
+        ))
+        .with_hint("Use IN (…), or join with a VALUES list."));
+    }
+    Ok(())
+}
+
+/// `?` counts on from the left, as `$1`, `$2`, … do by name.
+fn number_placeholders(statement: &mut Statement) {
+    let Statement::Statement(statement) = statement else { return };
+    let mut next = 0;
+    let _ = visit_expressions_mut(statement.as_mut(), |expr| {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &mut value.value
+            && name == "?"
+        {
+            next += 1;
+            *name = format!("${next}");
+        }
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+}
+
+/// INTERSECT ALL and EXCEPT ALL would be planned as semi joins, which give other rows.
+fn check_set_operations(statement: &Statement) -> Result<()> {
+    let Statement::Statement(statement) = statement else { return Ok(()) };
+    let found = statement.visit(&mut SetOperations);
+    match found {
+        std::ops::ControlFlow::Break(operation) => {
+            Err(Error::unsupported(format!("{operation} ALL"))
+                .with_hint(format!("Use {operation}, which leaves duplicates out.")))
+        }
+        std::ops::ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct SetOperations;
+
+impl Visitor for SetOperations {
+    type Break = SetOperator;
+
+    fn pre_visit_query(&mut self, query: &Query) -> std::ops::ControlFlow<SetOperator> {
+        match wrong_operation(&query.body) {
+            Some(operation) => std::ops::ControlFlow::Break(operation),
+            None => std::ops::ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn wrong_operation(body: &SetExpr) -> Option<SetOperator> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
+    let wrong = matches!(op, SetOperator::Intersect | SetOperator::Except | SetOperator::Minus)
+        && *set_quantifier == SetQuantifier::All;
+    if wrong { Some(*op) } else { wrong_operation(left).or_else(|| wrong_operation(right)) }
+}
+
+/// The parts of a name, folded to lower case where they aren't quoted.
+pub(crate) fn name_parts(name: &ObjectName) -> Vec<String> {
+    name.0
+        .iter()
+        .map(|part| match part.as_ident() {
+            Some(ident) => fold(ident),
+            None => part.to_string(),
+        })
+        .collect()
+}
+
+/// An identifier's text: lower case, unless it is quoted.
+pub(crate) fn fold(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_statement_is_required() {
+        for (sql, message) in [
+            ("", "there is no statement"),
+            ("-- nothing", "there is no statement"),
+            ("select 1; select 2", "there is more than one statement"),
+        ] {
+            assert_eq!(parse(sql).unwrap_err().to_string(), message);
+        }
+        parse("select 1;").unwrap();
+    }
+
+    #[test]
+    fn a_syntax_error_shows_its_place() {
+        let report = parse("select (1\nfrom t").unwrap_err().report();
+        assert!(report.contains("LINE 2: from t\n"), "{report}");
+        assert!(report.lines().last().unwrap().ends_with('^'), "{report}");
+    }
+
+    #[test]
+    fn a_chain_of_operators_has_a_limit_and_a_list_has_none() {
+        let chain = format!("select {}", vec!["1"; 20_000].join("+"));
+        assert_eq!(parse(&chain).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        let list = format!("select * from t where a in ({})", vec!["-1"; 20_000].join(","));
+        parse(&list).unwrap();
+    }
+
+    #[test]
+    fn question_marks_are_numbered() {
+        let Parsed::Sql(statement) = parse("select ? + 1 where a = ? limit ?").unwrap() else {
+            unreachable!("a query")
+        };
+        let text = statement.get().to_string();
+        assert!(text.contains("$1") && text.contains("$2") && text.contains("$3"), "{text}");
+    }
+}

@@ -1,0 +1,492 @@
+//! The scan: a table's files, pruned before any of them is read, as plain file scans.
+
+mod delta;
+mod discover;
+mod external;
+mod files;
+mod format;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use boathouse_catalog::{Format, Table};
+use datafusion::catalog::{Session as PlanSession, TableProvider};
+use datafusion::common::{DataFusionError, Result as DataFusionResult, Statistics};
+use datafusion::datasource::TableType as ProviderType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use url::Url;
+
+pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, log_store};
+pub(crate) use discover::{Wanted, discover};
+pub(crate) use files::{ScanFile, partition_value, to_catalog};
+pub(crate) use format::{by_extension, by_name, options};
+
+use crate::engine::Engine;
+use crate::resolve::catalog_schema;
+use crate::session::Session;
+use crate::stores::{folder_url, location_url, store_root};
+use crate::write::Target;
+use crate::{Error, Result};
+
+/// A table of the lake at one version, as a query reads it.
+pub(crate) struct LakeTable {
+    pub(crate) name: String,
+    engine: Engine,
+    /// As a user sees it.
+    schema: SchemaRef,
+    /// As files have it: the columns in them, then the partition keys.
+    layout: TableSchema,
+    format: Format,
+    parameters: BTreeMap<String, String>,
+    root: Url,
+    source: Source,
+}
+
+enum Source {
+    /// Files of the catalog's partitions, looked up when the filter is known.
+    Catalog(Box<Table>),
+    /// Files that are known already.
+    Files { files: Arc<Vec<ScanFile>>, delta: Option<Arc<DeltaSnapshot>> },
+    /// Deletion vectors or column mapping.
+    Mapped { provider: Arc<dyn TableProvider>, delta: Arc<DeltaSnapshot> },
+}
+
+/// How much of a table a scan reads; EXPLAIN shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct ScanReport {
+    pub(crate) partitions: (u64, u64),
+    pub(crate) files: (u64, u64),
+}
+
+impl fmt::Display for ScanReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((partitions, of_partitions), (files, of_files)) = (self.partitions, self.files);
+        write!(f, "partitions={partitions}/{of_partitions} files={files}/{of_files}")
+    }
+}
+
+impl LakeTable {
+    /// A table of the catalog, at its newest version.
+    pub(crate) async fn open(session: &Session, table: Table) -> Result<Self> {
+        let format = table.spec.format.ok_or_else(|| {
+            Error::bad_data(format!("table \"{}\" has no format in the catalog", table.name))
+        })?;
+        let location = table.spec.location.clone().unwrap_or_default();
+        let root = Url::parse(&location).map_err(|error| {
+            Error::bad_data(format!("table \"{}\": location \"{location}\": {error}", table.name))
+        })?;
+        if format == Format::Delta {
+            let name = table.name.to_string();
+            return Self::open_delta(session, name.clone(), root.clone())
+                .await
+                .map_err(|error| error.about(format!("table \"{name}\" ({root})")));
+        }
+        let columns = columns_schema(&table)?;
+        let keys = key_fields(&table)?;
+        let layout = layout(&columns, keys, format);
+        Ok(Self {
+            name: table.name.to_string(),
+            engine: session.engine.clone(),
+            schema: layout.table_schema().clone(),
+            layout,
+            format,
+            parameters: table.spec.parameters.clone(),
+            root: store_root(&root)?,
+            source: Source::Catalog(Box::new(table)),
+        })
+    }
+
+    /// The Delta table at `url`.
+    pub(crate) async fn open_delta(session: &Session, name: String, url: Url) -> Result<Self> {
+        let shared = session.engine.shared();
+        let delta = shared.delta_tables.newest(shared, &url).await?;
+        let is_key = |field: &FieldRef| delta.partition_columns.iter().any(|k| k == field.name());
+        let columns: Vec<FieldRef> =
+            delta.schema.fields().iter().filter(|field| !is_key(field)).cloned().collect();
+        let keys = delta
+            .partition_columns
+            .iter()
+            .map(|key| Ok(Arc::new(delta.schema.field_with_name(key)?.clone())))
+            .collect::<Result<Vec<FieldRef>>>()?;
+        let layout = layout(&Schema::new(columns), keys, Format::Delta);
+        let (source, schema) = match delta.files(layout.file_schema()).await? {
+            delta::Files::Plain(files) => {
+                let schema = in_order_of(layout.table_schema(), &delta.schema)?;
+                (Source::Files { files, delta: Some(delta) }, schema)
+            }
+            delta::Files::Mapped(provider) => {
+                let schema = provider.schema();
+                (Source::Mapped { provider, delta }, schema)
+            }
+        };
+        Ok(Self {
+            name,
+            engine: session.engine.clone(),
+            schema,
+            layout,
+            format: Format::Delta,
+            parameters: BTreeMap::new(),
+            root: store_root(&url)?,
+            source,
+        })
+    }
+
+    /// A file or folder that the catalog doesn't know: `FROM 'path'`.
+    pub(crate) async fn from_path(session: &Session, path: &str) -> Result<Self> {
+        let shared = session.engine.shared();
+        let format = match by_extension(path) {
+            Some(format) => Some(format),
+            None => discover::format_at(&shared.stores, path).await?,
+        };
+        let Some(format) = format else {
+            return Err(Error::unsupported(format!("\"{path}\": a file without a known ending"))
+                .with_hint("Use CREATE EXTERNAL TABLE … STORED AS … LOCATION."));
+        };
+        if format == Format::Delta {
+            let url = folder_url(location_url(path)?);
+            return Self::open_delta(session, path.to_owned(), url).await;
+        }
+        let state = session.query_state();
+        let parameters = BTreeMap::new();
+        let wanted =
+            Wanted { location: path, format, parameters: &parameters, columns: None, keys: None };
+        let found = discover(&shared.stores, &state, wanted)
+            .await
+            .map_err(|error| error.with_word(path))?;
+        let layout = layout(&found.columns, found.keys, format);
+        let files = external::scan_files(found.partitions, &layout)?;
+        Ok(Self {
+            name: path.to_owned(),
+            engine: session.engine.clone(),
+            schema: layout.table_schema().clone(),
+            layout,
+            format,
+            parameters,
+            root: store_root(&found.location)?,
+            source: Source::Files { files: Arc::new(files), delta: None },
+        })
+    }
+
+    /// Where rows for this table go.
+    pub(crate) fn write_target(&self) -> Result<Target> {
+        match &self.source {
+            Source::Catalog(table) => Target::external(table, self.format),
+            Source::Files { delta: Some(delta), .. } | Source::Mapped { delta, .. } => {
+                Target::delta(delta.clone())
+            }
+            Source::Files { delta: None, .. } => {
+                Err(Error::unsupported(format!("INSERT INTO the file \"{}\"", self.name))
+                    .with_hint("Make a table: CREATE TABLE … AS SELECT * FROM 'file'."))
+            }
+        }
+    }
+
+    fn partition_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.layout.table_partition_cols().clone()))
+    }
+
+    /// The files in the partitions that the filters leave, with how many there are in all.
+    async fn files(
+        &self,
+        state: &dyn PlanSession,
+        partition_filters: &[Expr],
+    ) -> Result<(Vec<ScanFile>, ScanReport)> {
+        let partitioned = !self.layout.table_partition_cols().is_empty();
+        let (files, mut report) = match &self.source {
+            Source::Catalog(table) => {
+                external::files(self.engine.shared(), table, &self.layout, partition_filters)
+                    .await?
+            }
+            Source::Files { files, .. } => {
+                let total = if partitioned { distinct_partitions(files) } else { 1 };
+                let report = ScanReport {
+                    partitions: (total, total),
+                    files: (files.len() as u64, files.len() as u64),
+                };
+                (files.as_ref().clone(), report)
+            }
+            Source::Mapped { .. } => {
+                return Err(Error::internal("a mapped table has no file list"));
+            }
+        };
+        let files =
+            files::in_partitions(state, files, &self.partition_schema(), partition_filters)?;
+        report.partitions.0 = match partitioned {
+            true => distinct_partitions(&files),
+            false => report.partitions.1,
+        };
+        Ok((files, report))
+    }
+
+    fn is_partition_filter(&self, filter: &Expr) -> bool {
+        let keys: Vec<&str> =
+            self.layout.table_partition_cols().iter().map(|key| key.name().as_str()).collect();
+        !keys.is_empty()
+            && datafusion::datasource::listing::helpers::expr_applicable_for_cols(&keys, filter)
+    }
+
+    /// The columns of `projection` (or all) as positions in the files' layout.
+    fn projection(&self, projection: Option<&Vec<usize>>) -> Result<Vec<usize>> {
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        projection
+            .unwrap_or(&all)
+            .iter()
+            .map(|index| {
+                Ok(self.layout.table_schema().index_of(self.schema.field(*index).name())?)
+            })
+            .collect()
+    }
+
+    async fn plan_scan(
+        &self,
+        state: &dyn PlanSession,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (partition_filters, data_filters): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| self.is_partition_filter(filter));
+        let (files, mut report) = self.files(state, &partition_filters).await?;
+        let columns = self.layout.file_schema();
+        let only_columns: Vec<Expr> = data_filters
+            .iter()
+            .filter(|filter| {
+                filter.column_refs().iter().all(|column| columns.index_of(&column.name).is_ok())
+            })
+            .cloned()
+            .collect();
+        let mut files = files::by_statistics(state, files, columns, &only_columns)?;
+        if let (Some(limit), true) = (limit, data_filters.is_empty()) {
+            files = enough_for(files, limit);
+        }
+        report.files.0 = files.len() as u64;
+        let projection = self.projection(projection)?;
+        if files.is_empty() {
+            let schema = Arc::new(self.layout.table_schema().project(&projection)?);
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let mut scans = Vec::new();
+        for (compression, files) in by_compression(files, self.format) {
+            let options = state.default_table_options();
+            let reader = format::reader(self.format, &self.parameters, compression, options)?;
+            let (groups, statistics) = self.groups(state, files, &report)?;
+            let source = reader.file_source(self.layout.clone());
+            let url = ObjectStoreUrl::parse(self.root.as_str())?;
+            let config = FileScanConfigBuilder::new(url, source)
+                .with_file_groups(groups)
+                .with_statistics(statistics)
+                .with_projection_indices(Some(projection.clone()))?
+                .with_limit(limit)
+                .build();
+            scans.push(reader.create_physical_plan(state, config).await?);
+        }
+        match scans.len() {
+            1 => Ok(scans.swap_remove(0)),
+            _ => Ok(UnionExec::try_new(scans)?),
+        }
+    }
+
+    fn groups(
+        &self,
+        state: &dyn PlanSession,
+        files: Vec<ScanFile>,
+        report: &ScanReport,
+    ) -> Result<(Vec<FileGroup>, Statistics)> {
+        let report = Arc::new(report.clone());
+        let unknown = Arc::new(Statistics::new_unknown(self.layout.file_schema()));
+        let files: Vec<PartitionedFile> = files
+            .into_iter()
+            .map(|file| {
+                PartitionedFile::new_from_meta(file.meta)
+                    .with_partition_values(file.partition_values.to_vec())
+                    .with_statistics(file.statistics.unwrap_or_else(|| unknown.clone()))
+                    .with_extension(report.clone())
+            })
+            .collect();
+        let statistics = self.merged(&files)?;
+        let groups = FileGroup::new(files)
+            .split_files(state.config().target_partitions())
+            .into_iter()
+            .map(|group| {
+                let statistics = self.merged(group.files())?;
+                Ok(group.with_statistics(Arc::new(statistics)))
+            })
+            .collect::<Result<Vec<FileGroup>>>()?;
+        Ok((groups, statistics))
+    }
+
+    fn merged(&self, files: &[PartitionedFile]) -> Result<Statistics> {
+        let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
+        Ok(Statistics::try_merge_iter(statistics, self.layout.table_schema())?)
+    }
+}
+
+/// The schema of a catalog table's files: its columns without the partition keys.
+fn columns_schema(table: &Table) -> Result<Schema> {
+    let all = catalog_schema(table)?;
+    Ok(Schema::new(all.fields()[..table.spec.columns.len()].to_vec()))
+}
+
+fn key_fields(table: &Table) -> Result<Vec<FieldRef>> {
+    let all = catalog_schema(table)?;
+    Ok(all.fields()[table.spec.columns.len()..].to_vec())
+}
+
+/// Parquet's strings are read as views, which is what joins and grouping are fast on.
+fn layout(columns: &Schema, keys: Vec<FieldRef>, format: Format) -> TableSchema {
+    let columns = match format {
+        Format::Parquet | Format::Delta => with_views(columns),
+        Format::Csv | Format::Json => columns.clone(),
+    };
+    TableSchema::builder(Arc::new(columns)).with_table_partition_cols(keys).build()
+}
+
+fn with_views(schema: &Schema) -> Schema {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let data_type = match field.data_type() {
+                DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+                DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+                other => other.clone(),
+            };
+            field.as_ref().clone().with_data_type(data_type)
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+/// The fields of `layout` in the order of `wanted`.
+fn in_order_of(layout: &Schema, wanted: &Schema) -> Result<SchemaRef> {
+    let fields = wanted
+        .fields()
+        .iter()
+        .map(|field| Ok(layout.field_with_name(field.name())?.clone()))
+        .collect::<Result<Vec<Field>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+fn distinct_partitions(files: &[ScanFile]) -> u64 {
+    let values: std::collections::HashSet<_> =
+        files.iter().map(|file| &file.partition_values).collect();
+    values.len() as u64
+}
+
+/// The first files that hold at least `limit` rows for certain.
+fn enough_for(files: Vec<ScanFile>, limit: usize) -> Vec<ScanFile> {
+    let mut rows = 0;
+    let mut kept = Vec::new();
+    for file in files {
+        if rows >= limit {
+            break;
+        }
+        let known = file.statistics.as_ref().and_then(|s| s.num_rows.get_value().copied());
+        rows += known.unwrap_or(0);
+        kept.push(file);
+    }
+    kept
+}
+
+/// A scan reads files of one compression.
+fn by_compression(
+    files: Vec<ScanFile>,
+    format: Format,
+) -> Vec<(
+    datafusion::datasource::file_format::file_compression_type::FileCompressionType,
+    Vec<ScanFile>,
+)> {
+    use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+    let mut groups: Vec<(FileCompressionType, Vec<ScanFile>)> = Vec::new();
+    for file in files {
+        let compression = match format {
+            Format::Parquet | Format::Delta => FileCompressionType::UNCOMPRESSED,
+            Format::Csv | Format::Json => format::compression(file.meta.location.as_ref()),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == compression) {
+            Some((_, group)) => group.push(file),
+            None => groups.push((compression, vec![file])),
+        }
+    }
+    groups
+}
+
+impl fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LakeTable({})", self.name)
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> ProviderType {
+        ProviderType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn PlanSession,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        match &self.source {
+            Source::Mapped { provider, .. } => {
+                provider.scan(state, projection, filters, limit).await
+            }
+            Source::Catalog(_) | Source::Files { .. } => self
+                .plan_scan(state, projection, filters, limit)
+                .await
+                .map_err(DataFusionError::from),
+        }
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        if let Source::Mapped { provider, .. } = &self.source {
+            return provider.supports_filters_pushdown(filters);
+        }
+        let support = filters.iter().map(|filter| match self.is_partition_filter(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        });
+        Ok(support.collect())
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn PlanSession,
+        input: Arc<dyn ExecutionPlan>,
+        op: InsertOp,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        if op != InsertOp::Append {
+            return Err(Error::unsupported("INSERT OVERWRITE and REPLACE INTO")
+                .with_hint("Use INSERT INTO, or CREATE OR REPLACE TABLE … AS SELECT.")
+                .into());
+        }
+        let target = self.write_target()?;
+        Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, input))
+    }
+}
+
+/// The report that a scan's files carry.
+pub(crate) fn report_of(file: &PartitionedFile) -> Option<&ScanReport> {
+    file.extension::<Arc<ScanReport>>().map(AsRef::as_ref)
+}
