@@ -1,1 +1,10 @@
-//! t
+//! The one integration test binary: each topic is a module, so all of them link once.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+mod cli;
+mod door;
+mod flight;
+mod slt;
+mod support;
+mod tpch;
