@@ -43,7 +43,9 @@ pub(crate) async fn compare(scale: f64, rounds: usize) {
     let create =
         format!("CREATE EXTERNAL TABLE {TABLE} STORED AS PARQUET LOCATION '{}/'", place.display());
 
-    let engine = Engine::open(crate::config(&folder.path().join("embedded"), 0)).await.unwrap();
+    let embedded = folder.path().join("embedded");
+    std::fs::create_dir(&embedded).unwrap();
+    let engine = Engine::open(crate::config(&embedded, 0)).await.unwrap();
     let session = engine.session();
     session.query(&create).await.unwrap().execute().await.unwrap();
 
@@ -51,7 +53,7 @@ pub(crate) async fn compare(scale: f64, rounds: usize) {
     let mut served = FlightSqlServiceClient::new(connect(address).await);
     served.execute_update(create, None).await.unwrap();
 
-    let (_bare, address) = bare(&place.join(format!("{TABLE}.parquet")));
+    let (_bare, address) = bare(&place);
     let mut memory = FlightSqlServiceClient::new(connect(address).await);
 
     let mut times: [Vec<f64>; 3] = Default::default();
@@ -142,10 +144,10 @@ fn boathouse(data_dir: &Path) -> (Running, SocketAddr) {
     (Running(child.unwrap()), free)
 }
 
-fn bare(file: &Path) -> (Running, SocketAddr) {
+fn bare(table: &Path) -> (Running, SocketAddr) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg(BARE_SERVER)
-        .arg(file)
+        .arg(table)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -154,13 +156,17 @@ fn bare(file: &Path) -> (Running, SocketAddr) {
     (Running(child), address.trim().parse().unwrap())
 }
 
-/// Reads a Parquet file into memory, says where it listens, and sends the rows to whoever asks.
+/// Reads a folder of Parquet files into memory, says where it listens, and sends the rows to
+/// whoever asks.
 #[tokio::main]
-pub(crate) async fn bare_server(file: &Path) {
-    let file = std::fs::File::open(file).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let batches = reader.with_batch_size(8192).build().unwrap();
-    let batches = batches.collect::<Result<_, _>>().unwrap();
+pub(crate) async fn bare_server(table: &Path) {
+    let mut batches = Vec::new();
+    for entry in table.read_dir().unwrap() {
+        let file = std::fs::File::open(entry.unwrap().path()).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let rows = reader.with_batch_size(8192).build().unwrap();
+        batches.extend(rows.map(Result::unwrap));
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
     Server::builder()

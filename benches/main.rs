@@ -31,7 +31,7 @@ fn main() {
         ["flight", scale, rounds] => {
             flight::compare(scale.parse().unwrap(), rounds.parse().unwrap());
         }
-        [flight::BARE_SERVER, file] => flight::bare_server(Path::new(file)),
+        [flight::BARE_SERVER, table] => flight::bare_server(Path::new(table)),
         _ => planning::measure(),
     }
 }
