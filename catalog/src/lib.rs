@@ -11,8 +11,11 @@
 //!   `data_version` for its partitions. [`Catalog::partitions`] answers as of the `data_version`
 //!   of the table it is given, whatever was committed since.
 
+mod access_key;
 mod catalog;
+pub mod crawler;
 mod database;
+mod document;
 mod error;
 mod name;
 mod partition;
@@ -22,8 +25,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, Update};
+pub use access_key::AccessKey;
+pub use catalog::{
+    Archive, Catalog, Change, PageRequest, PartitionCursor, PartitionEdit, PartitionPage, Update,
+};
 pub use database::{DEFAULT_DATABASE, Database};
+pub use document::{Document, DocumentKind};
 pub use error::{Error, ObjectKind, Result, chain};
 pub use name::TableName;
 pub use partition::{

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::sort_key::KeyKind;
 use crate::table::{check_location, check_text};
@@ -29,6 +30,10 @@ pub struct Partition {
     /// Its files; `None` if they are not known, so that the location must be listed.
     #[serde(default)]
     pub files: Option<Vec<DataFile>>,
+    /// What Glue's `PartitionInput` says beyond all this, in its names and shapes; it has no say in
+    /// how the partition is read.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
 }
 
 /// One file of a partition.
@@ -161,7 +166,8 @@ pub(crate) fn identity(values: &[Option<String>]) -> String {
     serde_json::json!(values).to_string()
 }
 
-fn show(values: &[Option<String>]) -> String {
+/// The values, for a message.
+pub(crate) fn show(values: &[Option<String>]) -> String {
     let shown: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
     format!("({})", shown.join(", "))
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Error, Result, TableName};
 
@@ -82,6 +84,12 @@ pub enum Format {
     Json,
     /// A Delta table.
     Delta,
+    /// An Iceberg table.
+    Iceberg,
+    /// Avro files.
+    Avro,
+    /// ORC files.
+    Orc,
 }
 
 impl Format {
@@ -92,6 +100,9 @@ impl Format {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Delta => "delta",
+            Self::Iceberg => "iceberg",
+            Self::Avro => "avro",
+            Self::Orc => "orc",
         }
     }
 }
@@ -106,14 +117,21 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [Self::Parquet, Self::Csv, Self::Json, Self::Delta]
-            .into_iter()
-            .find(|format| format.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| {
-                Error::Invalid(format!(
-                    "\"{text}\" is no table format: parquet, csv, json and delta are"
-                ))
-            })
+        const ALL: [Format; 7] = [
+            Format::Parquet,
+            Format::Csv,
+            Format::Json,
+            Format::Delta,
+            Format::Iceberg,
+            Format::Avro,
+            Format::Orc,
+        ];
+        ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+            Error::Invalid(format!(
+                "\"{text}\" is no table format: {} are",
+                ALL.map(Format::as_str).join(", ")
+            ))
+        })
     }
 }
 
@@ -131,10 +149,11 @@ pub struct View {
 pub struct TableSpec {
     /// What it is.
     pub table_type: TableType,
-    /// How its data is kept; `None` for a view.
+    /// How its data is kept; `None` for a view, and for a table whose format is not known.
     #[serde(default)]
     pub format: Option<Format>,
-    /// Where its data is, an absolute URL such as `s3://lake/hits/`; `None` for a view.
+    /// Where its data is, an absolute URL such as `s3://lake/hits/`; `None` for a view, and for a
+    /// table of unknown format.
     #[serde(default)]
     pub location: Option<String>,
     /// Its columns without the partition keys.
@@ -151,11 +170,15 @@ pub struct TableSpec {
     /// The query, for a view.
     #[serde(default)]
     pub view: Option<View>,
+    /// What Glue's `TableInput` says beyond all this, in its names and shapes: `Owner`,
+    /// `Retention`, and of the `StorageDescriptor` the formats, the SerDe, the sorting and so on.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
 }
 
 impl TableSpec {
     /// Whether it describes something that can be: a view with a query and nothing else, or a table
-    /// with a format and a place; and no two columns of one name.
+    /// with a place if it has a format; and no two columns of one name.
     pub(crate) fn check(&self, name: &TableName) -> Result<()> {
         self.check_type().map_err(|fault| {
             Error::Invalid(format!("\"{name}\" cannot be a {}: {fault}", self.table_type))
@@ -181,8 +204,7 @@ impl TableSpec {
         } else {
             match (&self.view, self.format, &self.location) {
                 (Some(_), _, _) => Err("it has a query"),
-                (_, None, _) => Err("it has no format"),
-                (_, _, None) => Err("it has no location"),
+                (_, Some(_), None) => Err("it has no location"),
                 _ => Ok(()),
             }
         }
@@ -231,6 +253,38 @@ pub struct Table {
     /// When its definition or its partitions last changed, in milliseconds since 1970 (UTC).
     pub updated_at_ms: i64,
 }
+
+impl Table {
+    /// Where Hive would put the partition of these values: `LOCATION/key=value/…/`.
+    pub fn partition_location(&self, values: &[Option<String>]) -> String {
+        let base = self.spec.location.as_deref().unwrap_or("file:///");
+        let folders = self.spec.partition_keys.iter().zip(values).map(|(key, value)| match value {
+            Some(value) => format!("{}={}/", key.name, utf8_percent_encode(value, IN_FOLDER)),
+            None => format!("{}={HIVE_NULL}/", key.name),
+        });
+        format!("{}/{}", base.trim_end_matches('/'), folders.collect::<String>())
+    }
+}
+
+/// How Hive names NULL in a folder's name.
+const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+/// What Hive escapes in a folder's name, and what a URL needs escaped.
+const IN_FOLDER: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'\'')
+    .add(b'*')
+    .add(b'/')
+    .add(b':')
+    .add(b'=')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'{')
+    .add(b'[')
+    .add(b']')
+    .add(b'^');
 
 /// What a list of tables shows of each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::config::EngineConfig;
 use crate::hidden::Hidden;
-use crate::scan::DeltaTables;
+use crate::scan::{DeltaTables, IcebergTables};
 use crate::session::Session;
 use crate::stores::{Stores, folder_url, location_url};
 use crate::{Error, ErrorKind, Result};
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     /// What each query's state is cloned from.
     pub(crate) base_state: SessionState,
     pub(crate) delta_tables: DeltaTables,
+    pub(crate) iceberg_tables: IcebergTables,
     /// Where queries run.
     pub(crate) queries: Handle,
     /// Where requests to stores run; its blocking threads are those of `on_own_thread`.
@@ -89,6 +90,7 @@ impl Engine {
             lake,
             base_state,
             delta_tables: DeltaTables::default(),
+            iceberg_tables: IcebergTables::default(),
             queries: queries_handle,
             io: io_handle,
             runtimes,
@@ -97,6 +99,16 @@ impl Engine {
 
     pub(crate) fn shared(&self) -> &Shared {
         self.0.get()
+    }
+
+    /// The catalog that its sessions use.
+    pub fn catalog(&self) -> &Catalog {
+        &self.shared().catalog
+    }
+
+    /// The object stores that its sessions use, for crawlers.
+    pub fn stores(&self) -> Arc<dyn boathouse_catalog::crawler::Stores> {
+        self.shared().stores.clone()
     }
 
     /// A new session in the database `default`.

@@ -206,6 +206,27 @@ impl From<catalog::Error> for Error {
     }
 }
 
+impl From<catalog::crawler::Error> for Error {
+    fn from(error: catalog::crawler::Error) -> Self {
+        use catalog::crawler::Error as Crawling;
+        let hint = error.hint();
+        let kind = match &error {
+            Crawling::Catalog(_) => None,
+            Crawling::AlreadyRunning(_) => Some(ErrorKind::Conflict),
+            Crawling::Invalid(_) => Some(ErrorKind::InvalidArgument),
+            Crawling::Unreachable { .. } => Some(ErrorKind::Unavailable),
+        };
+        match (kind, error) {
+            (None, Crawling::Catalog(error)) => error.into(),
+            (kind, error) => {
+                let kind = kind.unwrap_or(ErrorKind::Internal);
+                let text = catalog::chain(&error);
+                hint.into_iter().fold(Self::new(kind, text), Self::with_hint)
+            }
+        }
+    }
+}
+
 impl From<ParserError> for Error {
     fn from(error: ParserError) -> Self {
         let text = match error {

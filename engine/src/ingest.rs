@@ -128,7 +128,7 @@ async fn append(
             .with_hint(format!("Its columns are {}.", columns.join(", "))));
         }
     }
-    let target = table.write_target()?;
+    let target = table.write_target().await?;
     let ordered = batches.and_then(move |batch| {
         let wanted = wanted.clone();
         async move { by_name(&batch, &wanted) }

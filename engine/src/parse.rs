@@ -1,13 +1,16 @@
 //! SQL text to one statement.
 
+mod own;
+
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Value, Visit, Visitor,
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
 
 use crate::hidden::Hidden;
 use crate::{Error, ErrorKind, Result};
@@ -24,6 +27,8 @@ pub(crate) enum Parsed {
     Sql(Hidden<Statement>),
     ShowPartitions(Vec<String>),
     RefreshTable(Vec<String>),
+    AlterPartitions(AlterPartitions),
+    Crawler(CrawlerStatement),
 }
 
 /// Reads exactly one statement; a `;` may end it.
@@ -44,7 +49,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
             Error::from(datafusion::sql::sqlparser::parser::ParserError::from(error))
         })?;
     check_depth(&tokens)?;
-    if let Some(own) = own_statement(&tokens)? {
+    if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
     let mut statements = DFParserBuilder::new(sql)
@@ -63,44 +68,6 @@ fn parse_text(sql: &str) -> Result<Parsed> {
             Ok(Parsed::Sql(Hidden::new(statement)))
         }
     }
-}
-
-/// Statements that the grammar below doesn't have.
-fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
-    let words: Vec<String> = tokens
-        .iter()
-        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-        .take(3)
-        .map(|token| token.token.to_string().to_ascii_uppercase())
-        .collect();
-    let word = |index: usize| words.get(index).map(String::as_str);
-    let skip = match (word(0), word(1), word(2)) {
-        (Some("SHOW"), Some("PARTITIONS"), _) => 2,
-        (Some("REFRESH"), Some("TABLE"), _) => 2,
-        (Some("MSCK"), Some("REPAIR"), Some("TABLE")) => 3,
-        _ => return Ok(None),
-    };
-    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens.to_vec());
-    for _ in 0..skip {
-        parser.next_token();
-    }
-    let name = name_parts(&parser.parse_object_name(false)?);
-    while parser.consume_token(&Token::SemiColon) {}
-    let rest = parser.peek_token();
-    if rest.token != Token::EOF {
-        return Err(Error::from(
-            parser.expected::<()>("the end of the statement", rest).err().unwrap_or(
-                datafusion::sql::sqlparser::parser::ParserError::ParserError(
-                    "bad statement".into(),
-                ),
-            ),
-        ));
-    }
-    Ok(Some(if word(0) == Some("SHOW") {
-        Parsed::ShowPartitions(name)
-    } else {
-        Parsed::RefreshTable(name)
-    }))
 }
 
 /// Refuses what would be nested too deeply for the planner's stack.

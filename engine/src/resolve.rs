@@ -28,7 +28,7 @@ use futures::future::LocalBoxFuture;
 
 use crate::names::did_you_mean;
 use crate::parse::{Parsed, parse};
-use crate::scan::LakeTable;
+use crate::scan::{LakeTable, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
 use crate::types::arrow_type;
@@ -116,8 +116,8 @@ impl Resolver<'_> {
                     self.view(state, &table, view, depth).await?
                 }
                 None => {
-                    let location = table.spec.location.as_deref().unwrap_or_default();
-                    self.sources.add(&full.to_string(), location, table.spec.format);
+                    let location = location_of(&table.spec).unwrap_or_default();
+                    self.sources.add(&full.to_string(), &location, format_of(&table.spec));
                     Arc::new(LakeTable::open(self.session, table).await?)
                 }
             }
@@ -199,14 +199,23 @@ pub(crate) async fn not_found(session: &Session, name: &TableName, error: Error)
     }
 }
 
-/// The columns of a table as the catalog has them, partition keys last.
+/// Whether the engine knows the types of all of a table's columns.
+pub(crate) fn check_types(table: &Table) -> Result<()> {
+    for column in table.spec.columns.iter().chain(&table.spec.partition_keys) {
+        arrow_type(&column.data_type).map_err(|error| {
+            error.about(format!("column \"{}\" of table \"{}\"", column.name, table.name))
+        })?;
+    }
+    Ok(())
+}
+
+/// The columns of a table as the catalog has them, partition keys last. A type that the engine
+/// doesn't know, in a table of other tools, is listed as a string; such a table isn't read.
 pub(crate) fn catalog_schema(table: &Table) -> Result<SchemaRef> {
     let columns = table.spec.columns.iter().chain(&table.spec.partition_keys);
     let fields = columns
         .map(|column| {
-            let data_type = arrow_type(&column.data_type).map_err(|error| {
-                error.about(format!("column \"{}\" of table \"{}\"", column.name, table.name))
-            })?;
+            let data_type = arrow_type(&column.data_type).unwrap_or(DataType::Utf8);
             let mut field = Field::new(&column.name, data_type, column.nullable);
             if let Some(comment) = &column.comment {
                 field.set_metadata(HashMap::from([("comment".to_owned(), comment.clone())]));
@@ -518,7 +527,9 @@ impl Sources {
             }
             _ => suspects.iter().map(|source| source.describe()).collect(),
         };
-        let external = suspects.iter().all(|source| source.format != Some(Format::Delta));
+        let external = suspects
+            .iter()
+            .all(|source| !matches!(source.format, Some(Format::Delta | Format::Iceberg)));
         let hinted = error.hint().is_some();
         let error = error.about(named.join(", "));
         if external && !hinted {
@@ -536,9 +547,7 @@ impl Source {
         match self.format {
             Some(Format::Csv) => !text.starts_with("bad Parquet") && !text.starts_with("bad JSON"),
             Some(Format::Json) => !text.starts_with("bad Parquet") && !text.starts_with("bad CSV"),
-            Some(Format::Parquet | Format::Delta) => {
-                !text.starts_with("bad CSV") && !text.starts_with("bad JSON")
-            }
+            Some(_) => !text.starts_with("bad CSV") && !text.starts_with("bad JSON"),
             None => true,
         }
     }

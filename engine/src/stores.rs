@@ -112,6 +112,17 @@ impl Stores {
     }
 }
 
+impl boathouse_catalog::crawler::Stores for Stores {
+    fn open(
+        &self,
+        url: &Url,
+    ) -> boathouse_catalog::crawler::Result<(Arc<dyn ObjectStore>, object_store::path::Path)> {
+        let opened = || Ok((self.store(url)?, store_path(url)?));
+        opened()
+            .map_err(|error: Error| boathouse_catalog::crawler::Error::Invalid(error.to_string()))
+    }
+}
+
 impl ObjectStoreRegistry for Stores {
     fn register_store(
         &self,

@@ -343,6 +343,7 @@ async fn register(shared: &Shared, table: &Table, adds: Vec<Add>) -> Result<()> 
                         location: folder.clone(),
                         parameters: BTreeMap::new(),
                         files: Some(Vec::new()),
+                        details: Default::default(),
                     },
                 );
             // Where files aren't listed in the catalog, a new one is found by itself.

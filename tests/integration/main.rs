@@ -5,6 +5,7 @@
 mod cli;
 mod door;
 mod flight;
+mod others;
 mod slt;
 mod support;
 mod tpch;

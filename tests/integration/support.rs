@@ -17,6 +17,8 @@ use uuid::Uuid;
 /// An empty lake of its own, and where the files are that tests read.
 pub(crate) struct Lake {
     pub(crate) engine: Engine,
+    /// Where its catalog is.
+    pub(crate) catalog_url: String,
     /// The repository's `datasets/`.
     pub(crate) datasets: String,
     /// The small files in `tests/slt/data/`.
@@ -33,14 +35,16 @@ impl Lake {
         let path = folder.path().to_str().unwrap();
         let scratch = format!("{path}/scratch");
         std::fs::create_dir(&scratch).unwrap();
+        let catalog_url = format!("{path}/catalog.db");
         let config = config(
             &folder,
-            format!("{path}/catalog.db"),
+            catalog_url.clone(),
             format!("file://{path}/lake/"),
             S3Config::default(),
         );
         Self {
             engine: Engine::open(config).await.unwrap(),
+            catalog_url,
             datasets: repository("datasets").to_str().unwrap().to_owned(),
             data: repository("tests/slt/data").to_str().unwrap().to_owned(),
             scratch,
@@ -54,9 +58,11 @@ impl Lake {
         let files = services.files().await;
         let own = format!("s3://{}/{}", services.bucket, unique());
         let catalog = services.new_database().await;
+        let catalog_url = catalog.clone();
         let config = config(&folder, catalog, format!("{own}/lake/"), services.s3.clone());
         Self {
             engine: Engine::open(config).await.unwrap(),
+            catalog_url,
             datasets: format!("{files}/datasets"),
             data: format!("{files}/data"),
             scratch: format!("{own}/scratch"),

@@ -32,37 +32,49 @@ impl Catalog {
             check_values(values, table)?;
         }
         let put = prepare(table, put)?;
-        let gone: HashSet<String> = put
-            .iter()
-            .map(|partition| partition.identity.clone())
-            .chain(remove.iter().map(|values| identity(values)))
-            .collect();
         let work = || async {
             let mut writer = self.store.write().await?;
-            let now = now_ms();
-            let sql = "UPDATE tables SET data_version = data_version + 1,
-                              next_partition_no = next_partition_no + $4, updated_at_ms = $5
-                       WHERE id = $1 AND version = $2 AND data_version = $3
-                       RETURNING table_no, next_partition_no";
-            let count = put.len() as u64;
-            let row = values![table.id.as_str(), table.version, table.data_version, count, now];
-            let Some(row) = writer.row(sql, row).await? else {
-                return conflict(&mut writer, table).await;
-            };
-            let at = At { table_no: row.int(0)?, data_version: table.data_version + 1 };
-            let removed = remove_partitions(&mut writer, at, &gone).await?;
-            let before = totals_at(&mut writer, at.table_no, table.data_version).await?;
-            let totals = before.plus(total(&put)).minus(removed);
-            insert_data_version(&mut writer, at, totals).await?;
-            let first_no = row.int(1)? - count.cast_signed();
-            insert_partitions(&mut writer, at, first_no, &put).await?;
-            purge(&mut writer, at, now - KEPT_MS).await?;
-            writer.commit().await?;
-            let data_version = at.data_version;
-            Ok(Update::Done(Table { data_version, updated_at_ms: now, ..table.clone() }))
+            let committed = change_partitions(&mut writer, table, &put, &remove).await?;
+            if let Update::Done(_) = committed {
+                writer.commit().await?;
+            }
+            Ok(committed)
         };
         self.store.run(&format!("change the partitions of table \"{}\"", table.name), work).await
     }
+}
+
+/// Removes and puts partitions of a table, compare-and-set.
+pub(super) async fn change_partitions(
+    writer: &mut Transaction,
+    table: &Table,
+    put: &[NewPartition],
+    remove: &[Vec<Option<String>>],
+) -> Result<Update<Table>, Failure> {
+    let gone: HashSet<String> = put
+        .iter()
+        .map(|partition| partition.identity.clone())
+        .chain(remove.iter().map(|values| identity(values)))
+        .collect();
+    let now = now_ms();
+    let sql = "UPDATE tables SET data_version = data_version + 1,
+                      next_partition_no = next_partition_no + $4, updated_at_ms = $5
+               WHERE id = $1 AND version = $2 AND data_version = $3
+               RETURNING table_no, next_partition_no";
+    let count = put.len() as u64;
+    let row = values![table.id.as_str(), table.version, table.data_version, count, now];
+    let Some(row) = writer.row(sql, row).await? else {
+        return conflict(writer, table).await;
+    };
+    let at = At { table_no: row.int(0)?, data_version: table.data_version + 1 };
+    let removed = remove_partitions(writer, at, &gone).await?;
+    let before = totals_at(writer, at.table_no, table.data_version).await?;
+    insert_data_version(writer, at, before.plus(total(put)).minus(removed)).await?;
+    let first_no = row.int(1)? - count.cast_signed();
+    insert_partitions(writer, at, first_no, put).await?;
+    purge(writer, at, now - KEPT_MS).await?;
+    let data_version = at.data_version;
+    Ok(Update::Done(Table { data_version, updated_at_ms: now, ..table.clone() }))
 }
 
 /// Checks partitions that are to be put into `table` and makes them ready for it.

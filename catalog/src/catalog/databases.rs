@@ -1,10 +1,11 @@
 //! Databases of the catalog.
 
+use super::documents::delete_documents_of;
 use super::rows::{StoredTable, delete_table, select_tables};
 use super::{Catalog, now_ms};
 use crate::name::fold;
 use crate::store::{Failure, Row, Transaction, values};
-use crate::{DEFAULT_DATABASE, Database, Error, ObjectKind, Result, Table};
+use crate::{DEFAULT_DATABASE, Database, DocumentKind, Error, ObjectKind, Result, Table};
 
 impl Catalog {
     /// All databases, sorted by name.
@@ -57,6 +58,28 @@ impl Catalog {
         Ok(database)
     }
 
+    /// Replaces what a database says, but its name and time of creation.
+    pub async fn update_database(&self, database: Database) -> Result<()> {
+        database.check()?;
+        let name = fold(&database.name)?;
+        let work = || async {
+            let mut writer = self.store.write().await?;
+            let row = values![
+                name.as_str(),
+                database.comment.clone(),
+                database.location.clone(),
+                serde_json::to_string(&database.parameters)?,
+            ];
+            let sql = "UPDATE databases SET comment = $2, location = $3, parameters = $4
+                       WHERE name = $1";
+            if writer.execute(sql, row).await? == 0 {
+                return Err(Error::no_database(&name).into());
+            }
+            writer.commit().await
+        };
+        self.store.run(&format!("update database \"{name}\""), work).await
+    }
+
     /// Drops a database, and with `cascade` its tables, which it returns: what to do with their
     /// files is the caller's business. Without `cascade` it must have none.
     pub async fn drop_database(&self, name: &str, cascade: bool) -> Result<Vec<Table>> {
@@ -79,6 +102,7 @@ impl Catalog {
                 delete_table(&mut writer, stored.no).await?;
                 dropped.push(stored.table);
             }
+            delete_documents_of(&mut writer, &[DocumentKind::Function], &name).await?;
             writer.execute("DELETE FROM databases WHERE name = $1", values![name.as_str()]).await?;
             writer.commit().await?;
             Ok(dropped)

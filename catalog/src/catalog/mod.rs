@@ -1,7 +1,10 @@
 //! The catalog itself.
 
+mod changes;
 mod commit;
 mod databases;
+mod documents;
+mod edits;
 mod lookup;
 mod rows;
 mod tables;
@@ -11,6 +14,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Result;
 use crate::store::Store;
+
+pub use changes::Change;
+pub use edits::PartitionEdit;
+pub use lookup::{PageRequest, PartitionCursor, PartitionPage};
+pub use updates::Archive;
 
 /// What became of a compare-and-set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +33,16 @@ pub enum Update<T> {
         /// The one that is stored; 0 if the name is another table's now.
         found: u64,
     },
+}
+
+impl<T> Update<T> {
+    /// What was done, as something else.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Update<U> {
+        match self {
+            Self::Done(done) => Update::Done(change(done)),
+            Self::Conflict { expected, found } => Update::Conflict { expected, found },
+        }
+    }
 }
 
 /// The catalog of a lake, in a SQLite file or a PostgreSQL database. It is cheap to clone.

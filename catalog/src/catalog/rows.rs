@@ -1,10 +1,18 @@
 //! The rows of tables and partitions, and what becomes of them.
 
+use super::documents::delete_documents_of;
 use super::now_ms;
 use crate::partition::identity;
 use crate::sort_key::KeyKind;
 use crate::store::{Failure, Row, Transaction, Value, values};
-use crate::{Error, Partition, PartitionTotals, Result, Table, TableName, TableSpec};
+use crate::{DocumentKind, Error, Partition, PartitionTotals, Result, Table, TableName, TableSpec};
+
+/// What belongs to a table and goes with it.
+const TABLE_DOCUMENTS: [DocumentKind; 3] = [
+    DocumentKind::ColumnStatistics,
+    DocumentKind::PartitionIndex,
+    DocumentKind::PartitionStatistics,
+];
 
 /// A query for tables that [`StoredTable::read`] reads, as a literal.
 macro_rules! select_tables {
@@ -55,6 +63,7 @@ pub(super) struct NewPartition {
     pub(super) identity: String,
     location: String,
     parameters: String,
+    details: Option<String>,
     files: Option<String>,
     pub(super) file_count: u64,
     sort_keys: Vec<String>,
@@ -66,7 +75,9 @@ impl NewPartition {
             Error::Invalid(format!("partition of \"{}\": {fault}", partition.location))
         };
         let keys = spec.partition_keys.iter().zip(&partition.values);
+        let details = Some(&partition.details).filter(|details| !details.is_empty());
         Ok(Self {
+            details: details.map(serde_json::to_string).transpose().map_err(json)?,
             identity: identity(&partition.values),
             parameters: serde_json::to_string(&partition.parameters).map_err(json)?,
             file_count: partition.files.as_ref().map_or(0, |files| files.len() as u64),
@@ -120,12 +131,13 @@ pub(super) async fn insert_partitions(
             partition.identity.as_str(),
             partition.location.as_str(),
             partition.parameters.as_str(),
+            partition.details.clone(),
             partition.files.clone(),
             partition.file_count,
         ]
     });
-    let into = "partitions (table_no, partition_no, added_at, partition_values, location, parameters, files, \
-                file_count)";
+    let into = "partitions (table_no, partition_no, added_at, partition_values, location, parameters, \
+                details, files, file_count)";
     writer.insert(into, Box::new(rows)).await?;
 
     let rows = (first_no..).zip(partitions).flat_map(|(no, partition)| {
@@ -140,6 +152,10 @@ pub(super) async fn insert_partitions(
 
 /// Deletes a table with all its rows.
 pub(super) async fn delete_table(writer: &mut Transaction, table_no: i64) -> Result<(), Failure> {
+    let row = writer.row("SELECT id FROM tables WHERE table_no = $1", values![table_no]).await?;
+    if let Some(row) = row {
+        delete_documents_of(writer, &TABLE_DOCUMENTS, &row.text(0)?).await?;
+    }
     writer.execute("DELETE FROM partition_keys WHERE table_no = $1", values![table_no]).await?;
     writer.execute("DELETE FROM tables WHERE table_no = $1", values![table_no]).await?;
     Ok(())

@@ -34,6 +34,19 @@ impl Catalog {
         self.store.run(&format!("list the tables of database \"{database}\""), work).await
     }
 
+    /// Those tables of a database that have one of these names, sorted by name.
+    pub async fn tables_named(&self, database: &str, names: &[String]) -> Result<Vec<Table>> {
+        let database = fold(database)?;
+        let work = || async {
+            let mut reader = self.store.read().await?;
+            let sql = select_tables!("WHERE t.database = $1 AND ");
+            let sql = format!("{sql}{} ORDER BY t.name", reader.is_in("t.name", 2, names.len()));
+            let values = values![database.as_str(), serde_json::to_string(names)?];
+            read_tables(&reader.rows(AssertSqlSafe(sql), values).await?)
+        };
+        self.store.run(&format!("list tables of database \"{database}\""), work).await
+    }
+
     /// The tables of all databases, sorted by name.
     pub async fn all_tables(&self) -> Result<Vec<Table>> {
         let work = || async {
@@ -82,17 +95,7 @@ impl Catalog {
         spec: TableSpec,
         partitions: Vec<Partition>,
     ) -> Result<Table> {
-        spec.check(name)?;
-        let now = now_ms();
-        let table = Table {
-            id: Uuid::new_v4().to_string(),
-            name: name.clone(),
-            version: 1,
-            data_version: 1,
-            spec,
-            created_at_ms: now,
-            updated_at_ms: now,
-        };
+        let table = new_table(name, spec)?;
         let partitions = prepare(&table, partitions)?;
         let work = || async {
             let mut writer = self.store.write().await?;
@@ -124,13 +127,11 @@ impl Catalog {
     pub async fn drop_table_if_unchanged(&self, table: &Table) -> Result<Update<()>> {
         let work = || async {
             let mut writer = self.store.write().await?;
-            let sql = "SELECT t.table_no FROM tables t WHERE t.id = $1 AND t.version = $2";
-            let sql = AssertSqlSafe(format!("{sql}{}", writer.for_update()));
-            let row = writer.row(sql, values![table.id.as_str(), table.version]).await?;
-            let Some(row) = row else { return conflict(&mut writer, table).await };
-            delete_table(&mut writer, row.int(0)?).await?;
-            writer.commit().await?;
-            Ok(Update::Done(()))
+            let dropped = delete_unchanged(&mut writer, table).await?;
+            if let Update::Done(()) = dropped {
+                writer.commit().await?;
+            }
+            Ok(dropped)
         };
         self.store.run(&format!("drop table \"{}\"", table.name), work).await
     }
@@ -147,9 +148,55 @@ impl Catalog {
         };
         self.store.run(&format!("read the versions of table \"{name}\""), work).await
     }
+
+    /// Forgets an old version of a table's definition; says whether it was there. The current one
+    /// stays.
+    pub async fn delete_table_version(&self, name: &TableName, version: u64) -> Result<bool> {
+        let work = || async {
+            let mut writer = self.store.write().await?;
+            let stored = StoredTable::find(&mut writer, name).await?;
+            if stored.table.version == version {
+                let text = format!("version {version} of \"{name}\" is its current one");
+                return Err(Error::Invalid(text).into());
+            }
+            let sql = "DELETE FROM table_versions WHERE table_no = $1 AND version = $2";
+            let deleted = writer.execute(sql, values![stored.no, version]).await?;
+            writer.commit().await?;
+            Ok(deleted == 1)
+        };
+        self.store.run(&format!("delete version {version} of table \"{name}\""), work).await
+    }
 }
 
-async fn insert_table(
+/// A table that is not stored yet.
+pub(super) fn new_table(name: &TableName, spec: TableSpec) -> Result<Table> {
+    spec.check(name)?;
+    let now = now_ms();
+    Ok(Table {
+        id: Uuid::new_v4().to_string(),
+        name: name.clone(),
+        version: 1,
+        data_version: 1,
+        spec,
+        created_at_ms: now,
+        updated_at_ms: now,
+    })
+}
+
+/// Deletes a table if it is the same and still at `table.version`.
+pub(super) async fn delete_unchanged(
+    writer: &mut Transaction,
+    table: &Table,
+) -> Result<Update<()>, Failure> {
+    let sql = "SELECT t.table_no FROM tables t WHERE t.id = $1 AND t.version = $2";
+    let sql = AssertSqlSafe(format!("{sql}{}", writer.for_update()));
+    let row = writer.row(sql, values![table.id.as_str(), table.version]).await?;
+    let Some(row) = row else { return conflict(writer, table).await };
+    delete_table(writer, row.int(0)?).await?;
+    Ok(Update::Done(()))
+}
+
+pub(super) async fn insert_table(
     writer: &mut Transaction,
     table: &Table,
     partitions: &[NewPartition],

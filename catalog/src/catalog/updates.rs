@@ -13,32 +13,24 @@ impl Catalog {
     /// While the table has partitions, its keys may get other names but not another number, nor
     /// change between integers and anything else.
     pub async fn update_table(&self, table: &Table, spec: TableSpec) -> Result<Update<Table>> {
+        self.update_table_keeping(table, spec, Archive::Keep).await
+    }
+
+    /// As [`Catalog::update_table`], which keeps the old definition or not.
+    pub async fn update_table_keeping(
+        &self,
+        table: &Table,
+        spec: TableSpec,
+        archive: Archive,
+    ) -> Result<Update<Table>> {
         spec.check(&table.name)?;
-        let next = Table { version: table.version + 1, spec, ..table.clone() };
         let work = || async {
             let mut writer = self.store.write().await?;
-            let now = now_ms();
-            let sql = "UPDATE tables SET version = version + 1, table_type = $3, comment = $4,
-                                         updated_at_ms = $5
-                       WHERE id = $1 AND version = $2 RETURNING table_no, data_version";
-            let row = values![
-                table.id.as_str(),
-                table.version,
-                next.spec.table_type.as_str(),
-                next.spec.comment.clone(),
-                now,
-            ];
-            let Some(row) = writer.row(sql, row).await? else {
-                return conflict(&mut writer, table).await;
-            };
-            let (table_no, data_version) = (row.int(0)?, row.count(1)?);
-            if !keys_fit(&table.spec, &next.spec) {
-                require_no_partitions(&mut writer, table_no, &next).await?;
+            let updated = replace_spec(&mut writer, table, &spec, archive).await?;
+            if let Update::Done(_) = updated {
+                writer.commit().await?;
             }
-            let next = Table { data_version, updated_at_ms: now, ..next.clone() };
-            insert_version(&mut writer, table_no, &next).await?;
-            writer.commit().await?;
-            Ok(Update::Done(next))
+            Ok(updated)
         };
         self.store.run(&format!("update table \"{}\"", table.name), work).await
     }
@@ -63,6 +55,50 @@ impl Catalog {
         };
         self.store.run(&format!("rename table \"{}\" to \"{to}\"", table.name), work).await
     }
+}
+
+/// What becomes of the old definition of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Archive {
+    /// It is kept as a version.
+    Keep,
+    /// It is forgotten.
+    Skip,
+}
+
+/// Replaces the definition of a table, compare-and-set.
+pub(super) async fn replace_spec(
+    writer: &mut Transaction,
+    table: &Table,
+    spec: &TableSpec,
+    archive: Archive,
+) -> Result<Update<Table>, Failure> {
+    let now = now_ms();
+    let sql = "UPDATE tables SET version = version + 1, table_type = $3, comment = $4,
+                                 updated_at_ms = $5
+               WHERE id = $1 AND version = $2 RETURNING table_no, data_version";
+    let row = values![
+        table.id.as_str(),
+        table.version,
+        spec.table_type.as_str(),
+        spec.comment.clone(),
+        now,
+    ];
+    let Some(row) = writer.row(sql, row).await? else {
+        return conflict(writer, table).await;
+    };
+    let (table_no, data_version) = (row.int(0)?, row.count(1)?);
+    let (version, spec) = (table.version + 1, spec.clone());
+    let next = Table { version, data_version, spec, updated_at_ms: now, ..table.clone() };
+    if !keys_fit(&table.spec, &next.spec) {
+        require_no_partitions(writer, table_no, &next).await?;
+    }
+    if archive == Archive::Skip {
+        let sql = "DELETE FROM table_versions WHERE table_no = $1 AND version = $2";
+        writer.execute(sql, values![table_no, table.version]).await?;
+    }
+    insert_version(writer, table_no, &next).await?;
+    Ok(Update::Done(next))
 }
 
 /// Why a compare-and-set found nothing to change.

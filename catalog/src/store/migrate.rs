@@ -5,10 +5,16 @@ use super::{Failure, Store, Transaction};
 use crate::{DEFAULT_DATABASE, Error, Result};
 
 /// The step to each schema version, from 1, for SQLite and for PostgreSQL.
-const STEPS: &[(&str, &str)] = &[(
-    include_str!("../../migrations/sqlite/0001_catalog.sql"),
-    include_str!("../../migrations/postgres/0001_catalog.sql"),
-)];
+const STEPS: &[(&str, &str)] = &[
+    (
+        include_str!("../../migrations/sqlite/0001_catalog.sql"),
+        include_str!("../../migrations/postgres/0001_catalog.sql"),
+    ),
+    (
+        include_str!("../../migrations/sqlite/0002_documents.sql"),
+        include_str!("../../migrations/postgres/0002_documents.sql"),
+    ),
+];
 
 /// The schema version that this build reads and writes.
 const SUPPORTED: i64 = STEPS.len().cast_signed() as i64;

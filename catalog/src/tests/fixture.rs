@@ -71,6 +71,7 @@ pub(super) fn spec(keys: &[(&str, &str)]) -> TableSpec {
         comment: Some("what was clicked".into()),
         parameters: BTreeMap::from([("Owner".into(), "web team".into())]),
         view: None,
+        details: Default::default(),
     }
 }
 
@@ -84,6 +85,7 @@ pub(super) fn view(sql: &str) -> TableSpec {
         comment: None,
         parameters: BTreeMap::new(),
         view: Some(View { sql: sql.into(), database: "default".into() }),
+        details: Default::default(),
     }
 }
 
@@ -112,7 +114,7 @@ pub(super) async fn firsts(catalog: &Catalog, table: &Table) -> Vec<String> {
 }
 
 impl<T: std::fmt::Debug> Update<T> {
-    pub(super) fn done(self) -> T {
+    pub(crate) fn done(self) -> T {
         match self {
             Self::Done(value) => value,
             Self::Conflict { .. } => panic!("not done: {self:?}"),

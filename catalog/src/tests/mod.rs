@@ -4,6 +4,7 @@
 //! own there. Without the variable its checks say that they are skipped.
 
 mod databases;
+mod edits;
 mod fixture;
 mod opening;
 mod partitions;
@@ -69,6 +70,15 @@ conformance! {
         a_table_reads_the_partitions_it_had,
         old_data_versions_are_purged,
         concurrent_commits_are_neither_lost_nor_doubled;
+    edits:
+        pages_are_disjoint_and_complete,
+        each_edit_has_an_outcome_of_its_own,
+        concurrent_edits_are_neither_lost_nor_doubled,
+        changes_apply_together_or_not_at_all,
+        documents_are_kept_by_kind_parent_and_name,
+        what_belongs_to_a_table_goes_with_it,
+        access_keys_come_and_go,
+        versions_can_be_skipped_and_deleted;
     opening:
         what_was_written_is_there_again,
         many_open_a_new_store_at_once,

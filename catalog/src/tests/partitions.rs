@@ -31,6 +31,7 @@ pub(super) async fn files_and_statistics_are_kept(url: String) {
         location: "s3://lake/hits/".into(),
         parameters: BTreeMap::from([("Key".into(), "value".into())]),
         files: Some(vec![file, DataFile::default()]),
+        details: serde_json::Map::from_iter([("LastAccessTime".into(), 1.5.into())]),
     };
     let table = catalog.create_table(&name("hits"), spec(&[]), vec![whole.clone()]).await.unwrap();
     let everything = PartitionFilter::default();

@@ -39,7 +39,6 @@ pub(super) async fn what_cannot_be_made_leaves_nothing(url: String) {
 
     let hits = name("hits");
     let refused = [
-        TableSpec { format: None, ..keyed() },
         TableSpec { location: None, ..keyed() },
         TableSpec { location: Some("lake/hits".into()), ..keyed() },
         TableSpec { location: Some("s3://lake/\0".into()), ..keyed() },

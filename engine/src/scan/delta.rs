@@ -18,10 +18,11 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::files::{ScanFile, partition_value};
+use super::storage::{absolute, location_of};
 use crate::engine::Shared;
 use crate::session::Session;
 use crate::statement::partition_text;
-use crate::stores::store_path;
+use crate::stores::{folder_url, store_path};
 use crate::{Error, Result};
 
 /// Snapshots that are kept between queries.
@@ -203,9 +204,8 @@ pub(crate) async fn delta_partitions(
     session: &Session,
     table: &Table,
 ) -> Result<Vec<Vec<Option<String>>>> {
-    let location = table.spec.location.as_deref().unwrap_or_default();
-    let url = Url::parse(location)
-        .map_err(|error| Error::bad_data(format!("location \"{location}\": {error}")))?;
+    let location = location_of(&table.spec).unwrap_or_default();
+    let url = folder_url(absolute(&location)?);
     let shared = session.engine.shared();
     let delta = shared.delta_tables.newest(shared, &url).await?;
     let keys: Vec<&str> = delta.partition_columns.iter().map(String::as_str).collect();

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::files::{partition_value, to_catalog};
 use super::format::{by_extension, compression, reader};
+use super::storage::absolute;
 use crate::stores::{Stores, folder_url, location_url, object_url, store_path, store_root};
 use crate::{Error, ErrorKind, Result};
 
@@ -26,7 +27,7 @@ const SAMPLED_FILES: usize = 8;
 /// Files that are looked at to find a folder's format.
 const FILES_LOOKED_AT: usize = 10_000;
 /// Hive's name for the partition of NULL.
-const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+pub(super) const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The format of the files at a location whose name doesn't tell: that of the first file that
 /// does.
@@ -88,7 +89,10 @@ pub(crate) async fn discover(
     let (found, statistics) = match wanted.format {
         Format::Parquet => footers(&store, &location, &files).await?,
         Format::Csv | Format::Json => (sample(&store, state, &files, &wanted).await?, None),
-        Format::Delta => return Err(Error::internal("a Delta table isn't listed")),
+        format => {
+            return Err(Error::unsupported(format!("a table over {format} files"))
+                .with_hint("STORED AS takes PARQUET, CSV, JSON or DELTA."));
+        }
     };
     let columns = match &wanted.columns {
         Some(given) => given.clone(),
@@ -498,16 +502,82 @@ fn canonical(text: Option<&str>, key: &Field, path: &str) -> Result<Option<Strin
     }
 }
 
-/// The files of one partition's folder, for partitions that the catalog has no files of.
+/// Whether the folder holds a Delta table.
+pub(super) async fn has_delta_log(stores: &Stores, folder: &Url) -> Result<bool> {
+    let log = store_path(folder)?.join("_delta_log");
+    let store = stores.store(folder)?;
+    Ok(store.list(Some(&log)).try_next().await?.is_some())
+}
+
+/// The files of one partition's folder, for partitions that the catalog has no files of: all but
+/// hidden and empty ones, and those whose names say another format. A folder that isn't there has
+/// none.
 pub(super) async fn list_folder(
     stores: &Stores,
     location: &str,
     format: Format,
 ) -> Result<Vec<DataFile>> {
-    let location = location_url(location)?;
-    let root = store_root(&location)?;
-    let (_, metas) = list(stores.store(&location)?.as_ref(), location, format).await?;
-    Ok(metas.into_iter().map(|meta| data_file(&root, meta, None)).collect())
+    let url = absolute(location)?;
+    let root = store_root(&url)?;
+    let store = stores.store(&url)?;
+    for folder in folders(location, &url)? {
+        let found = list_visible(store.as_ref(), &folder, &url).await?;
+        if found.is_empty() {
+            continue;
+        }
+        let is_other = |meta: &ObjectMeta| {
+            by_extension(meta.location.as_ref()).is_some_and(|named| named != format)
+        };
+        let files = found.into_iter().filter(|meta| !is_other(meta));
+        return Ok(files.map(|meta| data_file(&root, meta, None)).collect());
+    }
+    Ok(Vec::new())
+}
+
+/// A folder's visible files that aren't empty, sorted; or the one file that isn't a folder.
+async fn list_visible(
+    store: &dyn ObjectStore,
+    folder: &Path,
+    url: &Url,
+) -> Result<Vec<ObjectMeta>> {
+    let about = |error: object_store::Error| Error::from(error).about(url);
+    let listed: Vec<ObjectMeta> = store.list(Some(folder)).try_collect().await.map_err(about)?;
+    if listed.is_empty() && !url.path().ends_with('/') {
+        return match store.head(folder).await {
+            Ok(meta) => Ok(vec![meta]),
+            // A local folder, when it's empty, is no file either.
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(_) if url.scheme() == "file" => Ok(Vec::new()),
+            Err(error) => Err(about(error)),
+        };
+    }
+    let mut visible: Vec<ObjectMeta> = listed
+        .into_iter()
+        .filter(|meta| meta.size > 0 && is_visible(&meta.location, folder))
+        .collect();
+    visible.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(visible)
+}
+
+/// What a location may mean. Other tools write an object's key as it is, `%` and all; in a URL of
+/// ours it is encoded.
+fn folders(location: &str, url: &Url) -> Result<Vec<Path>> {
+    let decoded = store_path(url)?;
+    let raw = location
+        .contains(['%', '#', '?'])
+        .then(|| raw_key(location))
+        .flatten()
+        .filter(|raw| *raw != decoded);
+    Ok(raw.into_iter().chain([decoded]).collect())
+}
+
+/// The key in a location that isn't encoded.
+pub(super) fn raw_key(location: &str) -> Option<Path> {
+    let after_scheme = match location.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => location.strip_prefix("file:").unwrap_or(location).strip_prefix('/')?,
+    };
+    Path::parse(after_scheme).ok()
 }
 
 fn data_file(
@@ -550,6 +620,7 @@ fn group(
             },
             parameters: BTreeMap::new(),
             files: Some(Vec::new()),
+            details: Default::default(),
         });
         partition.files.get_or_insert_default().push(data_file);
     }

@@ -4,48 +4,100 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use boathouse_catalog::{KeyConstraint, KeyTest, Partition, PartitionFilter, Table};
+use boathouse_catalog::{Format, KeyConstraint, KeyTest, Partition, PartitionFilter, Table};
 use chrono::{DateTime, Utc};
+use datafusion::catalog::Session as PlanSession;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 use url::Url;
 
-use super::ScanReport;
-use super::discover::list_folder;
-use super::files::{ScanFile, from_catalog, partition_value};
+use super::discover::{HIVE_NULL, list_folder};
+use super::files::{ScanFile, from_catalog, in_partitions, partition_value};
+use super::{CatalogFiles, ScanReport, partition_schema};
 use crate::engine::Shared;
-use crate::stores::store_path;
+use crate::stores::{Stores, store_path};
 use crate::{Error, Result};
 
-/// The files of the partitions that `filters` may match.
+/// Folders that are listed at once.
+const LISTED_AT_ONCE: usize = 16;
+
+/// A partition with its values as the keys' types.
+type Valued = (Arc<[ScalarValue]>, Partition);
+
+/// The files of the partitions that `filters`, which name partition keys only, match.
 pub(super) async fn files(
     shared: &Shared,
-    table: &Table,
+    state: &dyn PlanSession,
+    source: &CatalogFiles,
     layout: &TableSchema,
     filters: &[Expr],
 ) -> Result<(Vec<ScanFile>, ScanReport)> {
-    let partitions = shared.catalog.partitions(table, &constraints(layout, filters)).await?;
-    let totals = shared.catalog.partition_totals(table).await?;
-    let matched = partitions.len() as u64;
-    let mut listed = Vec::with_capacity(partitions.len());
-    for mut partition in partitions {
-        if partition.files.is_none() {
-            let format = table.spec.format.unwrap_or(boathouse_catalog::Format::Parquet);
-            partition.files = Some(list_folder(&shared.stores, &partition.location, format).await?);
+    let table = &source.table;
+    let (partitions, total, files_known) = match &source.projection {
+        Some(projection) => {
+            let (partitions, total) = projection.partitions(state, layout, filters)?;
+            (partitions, total, 0)
         }
-        listed.push(partition);
+        None => {
+            let partitions =
+                shared.catalog.partitions(table, &constraints(layout, filters)).await?;
+            let totals = shared.catalog.partition_totals(table).await?;
+            if totals.partitions == 0 && layout.table_partition_cols().is_empty() {
+                // Somebody else's table, of which the catalog has the place and no more.
+                (vec![whole(source)], 1, 0)
+            } else {
+                (partitions, totals.partitions, totals.files)
+            }
+        }
+    };
+    let valued = partitions
+        .into_iter()
+        .map(|partition| Ok((values_of(&partition, layout)?, partition)))
+        .collect::<Result<Vec<Valued>>>()?;
+    let keys = partition_schema(layout);
+    let matched = in_partitions(state, valued, |(values, _)| values, &keys, filters)?;
+    let count = matched.len() as u64;
+    let jobs: Vec<_> = matched
+        .into_iter()
+        .map(|(values, partition)| listed(&shared.stores, values, partition, source.format))
+        .collect();
+    let listed: Vec<Valued> = stream::iter(jobs)
+        .buffered(LISTED_AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(|error: Error| error.about(format!("table \"{}\"", table.name)))?;
+    let mut files = Vec::new();
+    for (values, partition) in listed {
+        add_files(&mut files, values, partition, layout)?;
     }
-    let files = scan_files(listed, layout)?;
     check_unchanged(table, &files)?;
     let report = ScanReport {
-        partitions: (matched, totals.partitions),
-        files: (files.len() as u64, totals.files.max(files.len() as u64)),
+        partitions: (count, total),
+        files: (files.len() as u64, files_known.max(files.len() as u64)),
     };
     Ok((files, report))
+}
+
+/// The one partition of a table that has no keys.
+fn whole(source: &CatalogFiles) -> Partition {
+    Partition { location: source.location.to_string(), ..Partition::default() }
+}
+
+async fn listed(
+    stores: &Stores,
+    values: Arc<[ScalarValue]>,
+    mut partition: Partition,
+    format: Format,
+) -> Result<Valued> {
+    if partition.files.is_none() {
+        partition.files = Some(list_folder(stores, &partition.location, format).await?);
+    }
+    Ok((values, partition))
 }
 
 /// Refuses local files that were replaced since they were listed: what the catalog knows of the
@@ -79,42 +131,53 @@ pub(super) fn scan_files(
     partitions: Vec<Partition>,
     layout: &TableSchema,
 ) -> Result<Vec<ScanFile>> {
-    let keys = layout.table_partition_cols();
     let mut files = Vec::new();
     for partition in partitions {
-        let values = keys
-            .iter()
-            .zip(&partition.values)
-            .map(|(key, text)| {
-                let path = &partition.location;
-                partition_value(text.as_deref(), key.name(), key.data_type(), path)
-            })
-            .collect::<Result<Arc<[ScalarValue]>>>()?;
-        for file in partition.files.unwrap_or_default() {
-            let url = Url::parse(&file.path)
-                .map_err(|error| Error::bad_data(format!("file \"{}\": {error}", file.path)))?;
-            let statistics = file.statistics.as_ref();
-            files.push(ScanFile {
-                meta: ObjectMeta {
-                    location: store_path(&url)?,
-                    last_modified: DateTime::from_timestamp_millis(file.modified_at_ms)
-                        .unwrap_or_default(),
-                    size: file.size_bytes,
-                    e_tag: file.etag,
-                    version: None,
-                },
-                partition_values: values.clone(),
-                statistics: statistics
-                    .map(|kept| Arc::new(from_catalog(kept, layout.file_schema()))),
-            });
-        }
+        add_files(&mut files, values_of(&partition, layout)?, partition, layout)?;
     }
     Ok(files)
 }
 
+fn values_of(partition: &Partition, layout: &TableSchema) -> Result<Arc<[ScalarValue]>> {
+    let keys = layout.table_partition_cols();
+    keys.iter()
+        .zip(&partition.values)
+        .map(|(key, text)| {
+            let text = text.as_deref().filter(|text| *text != HIVE_NULL);
+            partition_value(text, key.name(), key.data_type(), &partition.location)
+        })
+        .collect()
+}
+
+fn add_files(
+    files: &mut Vec<ScanFile>,
+    values: Arc<[ScalarValue]>,
+    partition: Partition,
+    layout: &TableSchema,
+) -> Result<()> {
+    for file in partition.files.unwrap_or_default() {
+        let url = Url::parse(&file.path)
+            .map_err(|error| Error::bad_data(format!("file \"{}\": {error}", file.path)))?;
+        let statistics = file.statistics.as_ref();
+        files.push(ScanFile {
+            meta: ObjectMeta {
+                location: store_path(&url)?,
+                last_modified: DateTime::from_timestamp_millis(file.modified_at_ms)
+                    .unwrap_or_default(),
+                size: file.size_bytes,
+                e_tag: file.etag,
+                version: None,
+            },
+            partition_values: values.clone(),
+            statistics: statistics.map(|kept| Arc::new(from_catalog(kept, layout.file_schema()))),
+        });
+    }
+    Ok(())
+}
+
 /// What `filters` say of the partition keys, as far as the catalog's index can use it. What it
 /// can't use is left out: the partitions are filtered exactly afterwards.
-fn constraints(layout: &TableSchema, filters: &[Expr]) -> PartitionFilter {
+pub(super) fn constraints(layout: &TableSchema, filters: &[Expr]) -> PartitionFilter {
     let constraints = filters
         .iter()
         .flat_map(split_conjunction)
@@ -125,6 +188,10 @@ fn constraints(layout: &TableSchema, filters: &[Expr]) -> PartitionFilter {
 
 fn constraint(layout: &TableSchema, filter: &Expr) -> Option<KeyConstraint> {
     let (column, test) = match filter {
+        // A short IN list comes as an OR of equalities.
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            return either(constraint(layout, left)?, constraint(layout, right)?);
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             comparison(left, *op, right).or_else(|| comparison(right, op.swap()?, left))?
         }
@@ -144,6 +211,17 @@ fn constraint(layout: &TableSchema, filter: &Expr) -> Option<KeyConstraint> {
     let keys = layout.table_partition_cols();
     let key = keys.iter().position(|key| key.name() == column)?;
     has_one_text(keys[key].data_type()).then_some(KeyConstraint { key, test })
+}
+
+/// Both as one, where that is one test of one key.
+fn either(left: KeyConstraint, right: KeyConstraint) -> Option<KeyConstraint> {
+    match (left.test, right.test) {
+        (KeyTest::In(mut values), KeyTest::In(more)) if left.key == right.key => {
+            values.extend(more);
+            Some(KeyConstraint { key: left.key, test: KeyTest::In(values) })
+        }
+        _ => None,
+    }
 }
 
 /// Types whose values the catalog compares as the engine does.

@@ -28,33 +28,34 @@ pub(crate) struct ScanFile {
     pub(crate) statistics: Option<Arc<Statistics>>,
 }
 
-/// The files whose partition values satisfy `filters`, which name partition keys only.
-pub(crate) fn in_partitions(
+/// The items whose partition values satisfy `filters`, which name partition keys only.
+pub(crate) fn in_partitions<T>(
     state: &dyn PlanSession,
-    files: Vec<ScanFile>,
+    items: Vec<T>,
+    values: impl Fn(&T) -> &[ScalarValue],
     partition_schema: &SchemaRef,
     filters: &[Expr],
-) -> Result<Vec<ScanFile>> {
-    let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
-    if files.is_empty() {
-        return Ok(files);
+) -> Result<Vec<T>> {
+    let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(items) };
+    if items.is_empty() {
+        return Ok(items);
     }
     let columns = (0..partition_schema.fields().len())
         .map(|key| {
-            let values = files.iter().map(|file| file.partition_values[key].clone());
-            Ok(ScalarValue::iter_to_array(values)?)
+            let column = items.iter().map(|item| values(item)[key].clone());
+            Ok(ScalarValue::iter_to_array(column)?)
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
     let batch = RecordBatch::try_new(partition_schema.clone(), columns)?;
     let schema = DFSchema::try_from(partition_schema.as_ref().clone())?;
     let filter = state.create_physical_expr(filter, &schema)?;
-    let matches = filter.evaluate(&batch)?.into_array(files.len())?;
+    let matches = filter.evaluate(&batch)?.into_array(items.len())?;
     let matches = matches.as_boolean();
-    Ok(files
+    Ok(items
         .into_iter()
         .enumerate()
         .filter(|(index, _)| matches.is_valid(*index) && matches.value(*index))
-        .map(|(_, file)| file)
+        .map(|(_, item)| item)
         .collect())
 }
 

@@ -88,16 +88,19 @@ pub(crate) fn reader(
     options.set_config_format(match format {
         Format::Csv => ConfigFileType::CSV,
         Format::Json => ConfigFileType::JSON,
-        Format::Parquet | Format::Delta => ConfigFileType::PARQUET,
+        _ => ConfigFileType::PARQUET,
     });
     options.alter_with_string_hash_map(&given).map_err(|error| {
         Error::invalid(format!("bad option of format {}: {error}", format.as_str()))
             .with_hint("For CSV there are format.has_header, format.delimiter, format.quote, …")
     })?;
     Ok(match format {
-        Format::Parquet | Format::Delta => {
+        Format::Parquet | Format::Delta | Format::Iceberg => {
             // Whether strings are read as views is in the table's schema; the reader follows it.
             Arc::new(ParquetFormat::new().with_options(options.parquet))
+        }
+        Format::Avro | Format::Orc => {
+            return Err(Error::unsupported(format!("reading {format} files")));
         }
         Format::Csv => Arc::new(
             CsvFormat::default()

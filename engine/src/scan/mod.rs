@@ -1,10 +1,15 @@
 //! The scan: a table's files, pruned before any of them is read, as plain file scans.
 
+mod columns;
 mod delta;
 mod discover;
 mod external;
 mod files;
 mod format;
+mod iceberg;
+mod projection;
+mod storage;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +17,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
-use boathouse_catalog::{Format, Table};
+use boathouse_catalog::{Format, PartitionFilter, Table};
 use datafusion::catalog::{Session as PlanSession, TableProvider};
 use datafusion::common::{DataFusionError, Result as DataFusionResult, Statistics};
 use datafusion::datasource::TableType as ProviderType;
@@ -31,9 +36,14 @@ pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, log_store};
 pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
+pub(crate) use iceberg::IcebergTables;
+pub(crate) use projection::{Projection, is_projected};
+pub(crate) use storage::{Reading, format_of, location_of, reading};
 
 use crate::engine::Engine;
-use crate::resolve::catalog_schema;
+use columns::Matching;
+
+use crate::resolve::{catalog_schema, check_types};
 use crate::session::Session;
 use crate::stores::{folder_url, location_url, store_root};
 use crate::write::Target;
@@ -48,18 +58,28 @@ pub(crate) struct LakeTable {
     /// As files have it: the columns in them, then the partition keys.
     layout: TableSchema,
     format: Format,
-    parameters: BTreeMap<String, String>,
+    reading: Reading,
+    matching: Matching,
     root: Url,
     source: Source,
 }
 
 enum Source {
     /// Files of the catalog's partitions, looked up when the filter is known.
-    Catalog(Box<Table>),
+    Catalog(Box<CatalogFiles>),
     /// Files that are known already.
     Files { files: Arc<Vec<ScanFile>>, delta: Option<Arc<DeltaSnapshot>> },
     /// Deletion vectors or column mapping.
     Mapped { provider: Arc<dyn TableProvider>, delta: Arc<DeltaSnapshot> },
+}
+
+/// Where the files of a catalog table are.
+pub(crate) struct CatalogFiles {
+    table: Table,
+    format: Format,
+    location: Url,
+    /// The partitions, where they aren't the catalog's.
+    projection: Option<Projection>,
 }
 
 /// How much of a table a scan reads; EXPLAIN shows it.
@@ -79,31 +99,38 @@ impl fmt::Display for ScanReport {
 impl LakeTable {
     /// A table of the catalog, at its newest version.
     pub(crate) async fn open(session: &Session, table: Table) -> Result<Self> {
-        let format = table.spec.format.ok_or_else(|| {
-            Error::bad_data(format!("table \"{}\" has no format in the catalog", table.name))
-        })?;
-        let location = table.spec.location.clone().unwrap_or_default();
-        let root = Url::parse(&location).map_err(|error| {
-            Error::bad_data(format!("table \"{}\": location \"{location}\": {error}", table.name))
-        })?;
-        if format == Format::Delta {
-            let name = table.name.to_string();
-            return Self::open_delta(session, name.clone(), root.clone())
+        let shared = session.engine.shared();
+        let (format, location) = storage::find(&shared.stores, &table).await?;
+        let name = table.name.to_string();
+        match format {
+            Format::Delta => Self::open_delta(session, name.clone(), folder_url(location.clone()))
                 .await
-                .map_err(|error| error.about(format!("table \"{name}\" ({root})")));
+                .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
+            Format::Iceberg => Self::open_iceberg(session, &table)
+                .await
+                .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
+            _ => Self::open_files(session, table, format, location),
         }
+    }
+
+    /// A table of plain files.
+    fn open_files(session: &Session, table: Table, format: Format, location: Url) -> Result<Self> {
+        check_types(&table)?;
         let columns = columns_schema(&table)?;
         let keys = key_fields(&table)?;
         let layout = layout(&columns, keys, format);
+        let reading = reading(&table.name.to_string(), &table.spec, format)?;
+        let projection = Projection::of(&table)?;
         Ok(Self {
             name: table.name.to_string(),
             engine: session.engine.clone(),
             schema: layout.table_schema().clone(),
             layout,
             format,
-            parameters: table.spec.parameters.clone(),
-            root: store_root(&root)?,
-            source: Source::Catalog(Box::new(table)),
+            reading,
+            matching: Matching::Name,
+            root: store_root(&location)?,
+            source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
         })
     }
 
@@ -136,9 +163,28 @@ impl LakeTable {
             schema,
             layout,
             format: Format::Delta,
-            parameters: BTreeMap::new(),
+            reading: Reading::default(),
+            matching: Matching::Name,
             root: store_root(&url)?,
             source,
+        })
+    }
+
+    /// An Iceberg table as its metadata is that the catalog points to.
+    async fn open_iceberg(session: &Session, table: &Table) -> Result<Self> {
+        let shared = session.engine.shared();
+        let location = iceberg::metadata_location(&table.spec)?;
+        let found = shared.iceberg_tables.table(&shared.stores, location).await?;
+        Ok(Self {
+            name: table.name.to_string(),
+            engine: session.engine.clone(),
+            schema: found.schema.clone(),
+            layout: found.layout.clone(),
+            format: Format::Iceberg,
+            reading: Reading::default(),
+            matching: Matching::Id(found.ids.clone()),
+            root: found.root.clone(),
+            source: Source::Files { files: found.files.clone(), delta: None },
         })
     }
 
@@ -172,18 +218,26 @@ impl LakeTable {
             schema: layout.table_schema().clone(),
             layout,
             format,
-            parameters,
+            reading: Reading { options: parameters, null: None },
+            matching: Matching::Name,
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
         })
     }
 
     /// Where rows for this table go.
-    pub(crate) fn write_target(&self) -> Result<Target> {
+    pub(crate) async fn write_target(&self) -> Result<Target> {
         match &self.source {
-            Source::Catalog(table) => Target::external(table, self.format),
+            Source::Catalog(source) => {
+                source.check_insert(&self.engine).await?;
+                source.write_target()
+            }
             Source::Files { delta: Some(delta), .. } | Source::Mapped { delta, .. } => {
                 Target::delta(delta.clone())
+            }
+            Source::Files { .. } if self.format == Format::Iceberg => {
+                Err(Error::unsupported(format!("INSERT INTO the Iceberg table \"{}\"", self.name))
+                    .with_hint("Write to it with a tool that has Iceberg, such as PyIceberg."))
             }
             Source::Files { delta: None, .. } => {
                 Err(Error::unsupported(format!("INSERT INTO the file \"{}\"", self.name))
@@ -192,39 +246,39 @@ impl LakeTable {
         }
     }
 
-    fn partition_schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(self.layout.table_partition_cols().clone()))
-    }
-
     /// The files in the partitions that the filters leave, with how many there are in all.
     async fn files(
         &self,
         state: &dyn PlanSession,
         partition_filters: &[Expr],
     ) -> Result<(Vec<ScanFile>, ScanReport)> {
-        let partitioned = !self.layout.table_partition_cols().is_empty();
-        let (files, mut report) = match &self.source {
-            Source::Catalog(table) => {
-                external::files(self.engine.shared(), table, &self.layout, partition_filters)
-                    .await?
+        let files = match &self.source {
+            Source::Catalog(source) => {
+                let shared = self.engine.shared();
+                let files = external::files(shared, state, source, &self.layout, partition_filters);
+                return files.await;
             }
-            Source::Files { files, .. } => {
-                let total = if partitioned { distinct_partitions(files) } else { 1 };
-                let report = ScanReport {
-                    partitions: (total, total),
-                    files: (files.len() as u64, files.len() as u64),
-                };
-                (files.as_ref().clone(), report)
-            }
+            Source::Files { files, .. } => files,
             Source::Mapped { .. } => {
                 return Err(Error::internal("a mapped table has no file list"));
             }
         };
-        let files =
-            files::in_partitions(state, files, &self.partition_schema(), partition_filters)?;
-        report.partitions.0 = match partitioned {
-            true => distinct_partitions(&files),
-            false => report.partitions.1,
+        let partitioned = !self.layout.table_partition_cols().is_empty();
+        let partitions = |files: &[ScanFile]| match partitioned {
+            true => distinct_partitions(files),
+            false => 1,
+        };
+        let (of_partitions, of_files) = (partitions(files), files.len() as u64);
+        let files = files::in_partitions(
+            state,
+            files.as_ref().clone(),
+            |file| &file.partition_values,
+            &partition_schema(&self.layout),
+            partition_filters,
+        )?;
+        let report = ScanReport {
+            partitions: (partitions(&files), of_partitions),
+            files: (files.len() as u64, of_files),
         };
         Ok((files, report))
     }
@@ -276,24 +330,36 @@ impl LakeTable {
             let schema = Arc::new(self.layout.table_schema().project(&projection)?);
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        let read = match &self.reading.null {
+            Some(_) => text::as_text(&self.layout),
+            None => self.layout.clone(),
+        };
         let mut scans = Vec::new();
         for (compression, files) in by_compression(files, self.format) {
             let options = state.default_table_options();
-            let reader = format::reader(self.format, &self.parameters, compression, options)?;
+            let reader = format::reader(self.format, &self.reading.options, compression, options)?;
             let (groups, statistics) = self.groups(state, files, &report)?;
-            let source = reader.file_source(self.layout.clone());
+            let source = reader.file_source(read.clone());
             let url = ObjectStoreUrl::parse(self.root.as_str())?;
             let config = FileScanConfigBuilder::new(url, source)
                 .with_file_groups(groups)
                 .with_statistics(statistics)
                 .with_projection_indices(Some(projection.clone()))?
                 .with_limit(limit)
+                .with_expr_adapter(Some(Arc::new(self.matching.clone())))
                 .build();
             scans.push(reader.create_physical_plan(state, config).await?);
         }
-        match scans.len() {
-            1 => Ok(scans.swap_remove(0)),
-            _ => Ok(UnionExec::try_new(scans)?),
+        let scan = match scans.len() {
+            1 => scans.swap_remove(0),
+            _ => UnionExec::try_new(scans)?,
+        };
+        match &self.reading.null {
+            Some(null) => {
+                let wanted = self.layout.table_schema().project(&projection)?;
+                text::typed(state, scan, &wanted, null)
+            }
+            None => Ok(scan),
         }
     }
 
@@ -332,6 +398,48 @@ impl LakeTable {
     }
 }
 
+impl CatalogFiles {
+    fn write_target(&self) -> Result<Target> {
+        if self.projection.is_some() {
+            return Err(Error::unsupported(format!(
+                "INSERT INTO table \"{}\", whose partitions are projected",
+                self.table.name
+            ))
+            .with_hint("Write the files with the tool that owns them: a query finds them."));
+        }
+        let location = match self.table.spec.details.is_empty() {
+            true => self.location.clone(),
+            false => folder_url(self.location.clone()),
+        };
+        let mut table = self.table.clone();
+        table.spec.location = Some(location.to_string());
+        Target::external(&table, self.format)
+    }
+
+    /// Refuses rows for partitions whose folders are not where this engine would put files.
+    async fn check_insert(&self, engine: &Engine) -> Result<()> {
+        if self.table.spec.details.is_empty() {
+            return Ok(());
+        }
+        let catalog = &engine.shared().catalog;
+        let partitions = catalog.partitions(&self.table, &PartitionFilter::default()).await?;
+        let is_keyed = !self.table.spec.partition_keys.is_empty();
+        let is_listed = partitions.iter().all(|partition| partition.files.is_some());
+        if if is_keyed { is_listed } else { !partitions.is_empty() } {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!(
+            "INSERT INTO table \"{}\", whose files are not listed in the catalog",
+            self.table.name
+        ))
+        .with_hint("Write the files with the tool that owns them, or run REFRESH TABLE first."))
+    }
+}
+
+pub(crate) fn partition_schema(layout: &TableSchema) -> SchemaRef {
+    Arc::new(Schema::new(layout.table_partition_cols().clone()))
+}
+
 /// The schema of a catalog table's files: its columns without the partition keys.
 fn columns_schema(table: &Table) -> Result<Schema> {
     let all = catalog_schema(table)?;
@@ -346,8 +454,8 @@ fn key_fields(table: &Table) -> Result<Vec<FieldRef>> {
 /// Parquet's strings are read as views, which is what joins and grouping are fast on.
 fn layout(columns: &Schema, keys: Vec<FieldRef>, format: Format) -> TableSchema {
     let columns = match format {
-        Format::Parquet | Format::Delta => with_views(columns),
         Format::Csv | Format::Json => columns.clone(),
+        _ => with_views(columns),
     };
     TableSchema::builder(Arc::new(columns)).with_table_partition_cols(keys).build()
 }
@@ -411,8 +519,8 @@ fn by_compression(
     let mut groups: Vec<(FileCompressionType, Vec<ScanFile>)> = Vec::new();
     for file in files {
         let compression = match format {
-            Format::Parquet | Format::Delta => FileCompressionType::UNCOMPRESSED,
             Format::Csv | Format::Json => format::compression(file.meta.location.as_ref()),
+            _ => FileCompressionType::UNCOMPRESSED,
         };
         match groups.iter_mut().find(|(known, _)| *known == compression) {
             Some((_, group)) => group.push(file),
@@ -481,7 +589,7 @@ impl TableProvider for LakeTable {
                 .with_hint("Use INSERT INTO, or CREATE OR REPLACE TABLE … AS SELECT.")
                 .into());
         }
-        let target = self.write_target()?;
+        let target = self.write_target().await?;
         Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, input))
     }
 }

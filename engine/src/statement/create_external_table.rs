@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use boathouse_catalog::{
     Column, Error as CatalogError, Format, Partition, Table, TableName, TableSpec, TableType,
 };
+use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::ast::{ColumnDef, Value};
 
@@ -118,6 +119,9 @@ impl CreateExternal {
         let state = session.query_state();
         let parameters =
             scan::options(self.format, self.options.clone(), state.default_table_options())?;
+        if scan::is_projected(&parameters) {
+            return self.projected_spec(&state, parameters).await;
+        }
         let given = match self.columns.get().is_empty() {
             true => None,
             false => {
@@ -143,8 +147,45 @@ impl CreateExternal {
             comment: None,
             parameters,
             view: None,
+            details: Default::default(),
         };
         Ok((spec, found.partitions))
+    }
+
+    /// A table whose partitions follow from its parameters: nothing is listed.
+    async fn projected_spec(
+        &self,
+        state: &SessionState,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<(TableSpec, Vec<Partition>)> {
+        if self.columns.get().is_empty() || self.keys.is_empty() {
+            return Err(Error::invalid("a table with projection.enabled needs columns and keys")
+                .with_hint("Give a column list and PARTITIONED BY."));
+        }
+        let schema = column_schema(state, self.columns.get()).await?;
+        let schema = without_views(&schema);
+        let comments = column_comments(self.columns.get());
+        let keys: Vec<Field> = self
+            .keys
+            .iter()
+            .map(|key| match schema.field_with_name(key) {
+                Ok(field) => field.clone(),
+                Err(_) => Field::new(key, DataType::Utf8, true),
+            })
+            .collect();
+        let spec = TableSpec {
+            table_type: TableType::External,
+            format: Some(self.format),
+            location: Some(folder_url(location_url(&self.location)?).to_string()),
+            columns: columns(&without(&schema, &self.keys), &comments)?,
+            partition_keys: columns(&Schema::new(keys), &comments)?,
+            comment: None,
+            parameters,
+            view: None,
+            details: Default::default(),
+        };
+        scan::Projection::parse(&self.name.to_string(), &spec)?;
+        Ok((spec, Vec::new()))
     }
 
     /// The keys of PARTITIONED BY, with their types where the column list has them.
@@ -188,6 +229,7 @@ impl CreateExternal {
             comment: None,
             parameters: BTreeMap::new(),
             view: None,
+            details: Default::default(),
         })
     }
 }
@@ -226,19 +268,24 @@ pub(super) async fn rediscover(
         .iter()
         .map(|field| (field.name().clone(), Some(field.data_type().clone())))
         .collect();
-    let format = table.spec.format.unwrap_or(Format::Parquet);
+    let format = scan::format_of(&table.spec).unwrap_or(Format::Parquet);
+    let reading = scan::reading(&table.name.to_string(), &table.spec, format)?;
+    // A text without a header has no names: the catalog's columns stay as they are.
+    let fixed = !table.spec.details.is_empty() && format == Format::Csv;
+    let columns_given = Arc::new(Schema::new(schema.fields()[..table.spec.columns.len()].to_vec()));
+    let location = scan::location_of(&table.spec).unwrap_or_default();
     let wanted = Wanted {
-        location: table.spec.location.as_deref().unwrap_or_default(),
+        location: &location,
         format,
-        parameters: &table.spec.parameters,
-        columns: None,
+        parameters: &reading.options,
+        columns: fixed.then_some(columns_given),
         keys: (!keys.is_empty()).then_some(keys),
     };
     let found = scan::discover(&session.engine.shared().stores, &state, wanted).await?;
     // Columns keep their types and places; new ones come after them.
     let mut spec = table.spec.clone();
     for column in columns(&found.columns, &BTreeMap::new())? {
-        if !spec.columns.iter().any(|known| known.name == column.name) {
+        if !spec.columns.iter().any(|known| known.name.eq_ignore_ascii_case(&column.name)) {
             spec.columns.push(Column { nullable: true, ..column });
         }
     }

@@ -389,5 +389,6 @@ fn spec(definition: &TableDefinition, location: &Url) -> Result<TableSpec> {
         comment: definition.comment.clone(),
         parameters: definition.properties.clone(),
         view: None,
+        details: Default::default(),
     })
 }

@@ -1,5 +1,7 @@
 //! Statements: one file each. Planning one has no side effect; running it has.
 
+mod alter_partitions;
+mod crawler;
 mod create_external_table;
 mod create_table;
 mod database;
@@ -59,6 +61,8 @@ pub(crate) async fn plan(
         Parsed::Sql(statement) => statement.get(),
         Parsed::ShowPartitions(name) => return show::partitions(session, name).await,
         Parsed::RefreshTable(name) => return refresh_table::plan(session, name).await,
+        Parsed::AlterPartitions(alter) => return alter_partitions::plan(session, alter).await,
+        Parsed::Crawler(statement) => return crawler::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),

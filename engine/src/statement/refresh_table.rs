@@ -10,6 +10,7 @@ use super::create_external_table::rediscover;
 use super::{Command, command};
 use crate::query::Plan;
 use crate::resolve::not_found;
+use crate::scan::{Projection, format_of};
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -35,8 +36,11 @@ impl Command for Refresh {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let catalog = session.catalog();
         let table = catalog.table(&self.name).await?;
-        if table.spec.format == Some(Format::Delta) {
-            // Every query reads the newest version of its log.
+        let format = format_of(&table.spec);
+        if matches!(format, Some(Format::Delta | Format::Iceberg))
+            || Projection::of(&table)?.is_some()
+        {
+            // Every query reads the newest version of its log, or lists its folders.
             return Ok(Vec::new());
         }
         let (spec, partitions) = rediscover(session, &table)

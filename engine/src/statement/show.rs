@@ -250,7 +250,7 @@ fn type_word(table_type: TableType) -> &'static str {
 
 async fn partition_rows(session: &Session, name: &TableName) -> Result<TextRows> {
     let table = session.catalog().table(name).await?;
-    if table.spec.format == Some(boathouse_catalog::Format::Delta) {
+    if crate::scan::format_of(&table.spec) == Some(boathouse_catalog::Format::Delta) {
         return crate::scan::delta_partitions(session, &table).await;
     }
     let partitions = session.catalog().partitions(&table, &PartitionFilter::default()).await?;
@@ -258,12 +258,14 @@ async fn partition_rows(session: &Session, name: &TableName) -> Result<TextRows>
     Ok(partitions
         .into_iter()
         .map(|partition| {
-            let files = partition.files.unwrap_or_default();
+            // Of files that aren't listed nothing is known, not even how many there are.
+            let shown = Some(partition_text(&keys, &partition.values));
+            let Some(files) = partition.files else { return vec![shown, None, None, None] };
             let rows: Option<u64> =
                 files.iter().map(|file| file.statistics.as_ref().map(|s| s.rows)).sum();
             let bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
             vec![
-                Some(partition_text(&keys, &partition.values)),
+                shown,
                 Some(files.len().to_string()),
                 rows.map(|rows| rows.to_string()),
                 Some(bytes.to_string()),

@@ -81,6 +81,7 @@ pub(super) async fn plan_create(session: &Session, create: &CreateView) -> Resul
         comment: create.comment.clone(),
         parameters: Default::default(),
         view: Some(View { sql, database: session.database() }),
+        details: Default::default(),
     };
     let (or_replace, if_not_exists) = (create.or_replace, create.if_not_exists);
     Ok(command(Create { name, spec, or_replace, if_not_exists }))
