@@ -137,7 +137,7 @@ impl Drop for Running {
 fn boathouse(data_dir: &Path) -> (Running, SocketAddr) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_boathouse"))
-        .args(["serve", "--flight", &free.to_string(), "--data-dir"])
+        .args(["serve", "--flight", &free.to_string(), "--http", "127.0.0.1:0", "--data-dir"])
         .arg(data_dir)
         .stdout(Stdio::null())
         .spawn();

@@ -71,6 +71,7 @@ fn spec(location: &str, keys: &[&str]) -> TableSpec {
         comment: None,
         parameters: Default::default(),
         view: None,
+        details: Default::default(),
     }
 }
 
@@ -87,5 +88,6 @@ fn partition(values: Vec<Option<String>>, location: &str) -> Partition {
         location: location.to_owned(),
         parameters: Default::default(),
         files: Some(vec![file]),
+        details: Default::default(),
     }
 }

@@ -46,7 +46,8 @@ def measure(arguments):
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "tpch"
         subprocess.run([binaries["boathouse-datasets"], "tpch", files, "--scale", "1"], check=True)
-        command = [binaries["boathouse"], "serve", "--flight", "127.0.0.1:0", "--data-dir", Path(folder) / "data"]
+        command = [binaries["boathouse"], "serve", "--flight", "127.0.0.1:0", "--http", "127.0.0.1:0",
+                   "--data-dir", Path(folder) / "data"]  # fmt: skip
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             address = re.search(r"grpc://\S+:\d+", server.stderr.readline())[0]

@@ -13,7 +13,8 @@ Examples:
   boathouse                                   SQL shell on the lake in ./boathouse-data
   boathouse trips.parquet                     the same, with this file as the table trips
   boathouse sql -c 'SHOW TABLES'              run SQL and leave
-  boathouse serve                             serve the lake over Arrow Flight SQL
+  boathouse serve                             serve the lake over Arrow Flight SQL and AWS Glue's API
+  boathouse crawl s3://bucket/raw/ --plan     show which tables are there, without making them
   boathouse --connect grpc://127.0.0.1:8815   SQL shell on a lake that is served
   boathouse demo                              a lake with sample data, served
 
@@ -90,6 +91,13 @@ pub(crate) enum Verb {
     Serve(ServeArguments),
     /// Make a lake with sample data, answer three questions, and serve it until Ctrl-C.
     Demo(DemoArguments),
+    /// Make tables of files: look at a location, or run a crawler of the catalog.
+    Crawl(CrawlArguments),
+    /// Make and revoke the keys that AWS clients sign their requests with.
+    AccessKey {
+        #[command(subcommand)]
+        verb: AccessKeyVerb,
+    },
     /// Tell about the settings.
     Config {
         #[command(subcommand)]
@@ -132,6 +140,47 @@ pub(crate) struct ServeArguments {
     /// Address of the Flight SQL endpoint [default: 127.0.0.1:8815].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) flight: Option<SocketAddr>,
+
+    /// Address of the HTTP endpoint, for AWS clients [default: 127.0.0.1:8816].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Option<SocketAddr>,
+
+    /// Open a door that empties the catalog, POST /moto-api/reset. For test suites only.
+    #[arg(long)]
+    pub(crate) test_reset: bool,
+}
+
+/// `boathouse crawl`.
+#[derive(Debug, Args)]
+pub(crate) struct CrawlArguments {
+    /// The name of a crawler, or a folder or URL to look at.
+    pub(crate) what: String,
+
+    /// Show what would change, and why, and change nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+
+    /// The database for the tables of a location [default: default].
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) into: Option<String>,
+}
+
+/// `boathouse access-key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccessKeyVerb {
+    /// Make a key and print its id and its secret, which is shown only now.
+    Create {
+        /// Who or what it is for.
+        #[arg(long)]
+        comment: Option<String>,
+    },
+    /// List the keys, without their secrets.
+    List,
+    /// Make a key invalid.
+    Revoke {
+        /// The key's id.
+        id: String,
+    },
 }
 
 /// `boathouse demo`.
@@ -162,11 +211,16 @@ impl Arguments {
             Some(Verb::Demo(arguments)) => arguments.flight,
             _ => None,
         };
+        let http = match &self.verb {
+            Some(Verb::Serve(arguments)) => arguments.http,
+            _ => None,
+        };
         let flags = [
             ("data_dir", "--data-dir", data_dir),
             ("catalog.url", "--catalog", catalog),
             ("lake.url", "--lake", lake),
             ("flight.listen", "--flight", flight.map(|address| address.to_string())),
+            ("http.listen", "--http", http.map(|address| address.to_string())),
         ];
         let given = flags
             .into_iter()

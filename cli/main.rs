@@ -1,8 +1,10 @@
 //! The `boathouse` binary: a SQL shell, and the wiring of everything else.
 
+mod access_key;
 mod args;
 mod client;
 mod config;
+mod crawl;
 mod demo;
 mod failure;
 mod keywords;
@@ -81,7 +83,13 @@ fn run(arguments: &Arguments) -> Result<()> {
                 result
             })
         }
-        Some(Verb::Serve(_)) => runtime.block_on(serve::serve(&config)),
+        Some(Verb::Serve(arguments)) => {
+            runtime.block_on(serve::serve(&config, arguments.test_reset))
+        }
+        Some(Verb::Crawl(crawl)) => runtime.block_on(crawl::crawl(&config, crawl)),
+        Some(Verb::AccessKey { verb }) => {
+            print(&runtime.block_on(access_key::access_key(&config, verb))?)
+        }
         Some(Verb::Demo(demo)) => {
             let keep = arguments.lake.data_dir.is_some();
             runtime.block_on(demo::demo(config, demo.once, keep))

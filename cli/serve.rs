@@ -4,20 +4,30 @@ use std::time::Duration;
 
 use boathouse_engine::Engine;
 use boathouse_flight_server::{FlightServer, ServerConfig, ServerError};
+use boathouse_http_server::{HttpConfig, HttpServer};
 
-use crate::config::{Config, Flight};
+use crate::config::{Config, Flight, Http};
 use crate::failure::{Failure, Result};
 
 /// Serves the lake until Ctrl-C.
-pub(crate) async fn serve(config: &Config) -> Result<()> {
+pub(crate) async fn serve(config: &Config, test_reset: bool) -> Result<()> {
     let engine = Engine::open(config.engine()?).await?;
     let result = async {
-        let server = bind(&engine, &config.flight).await?;
+        let flight = bind(&engine, &config.flight).await?;
+        let http = bind_http(&engine, &config.http, test_reset).await?;
         anstream::eprintln!(
-            "Serving Arrow Flight SQL on grpc://{}. Ctrl-C stops.",
-            server.local_addr()
+            "Serving Arrow Flight SQL on grpc://{} and AWS Glue's API on http://{}. Ctrl-C stops.",
+            flight.local_addr(),
+            http.local_addr()
         );
-        until_stopped(server).await
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let http = tokio::spawn(http.serve(async { drop(stopped.await) }));
+        let result = until_stopped(flight).await;
+        drop(stop);
+        match http.await {
+            Ok(()) => result,
+            Err(fault) => Err(Failure::Failed(format!("the HTTP server failed: {fault}"))),
+        }
     };
     let result = result.await;
     engine.close().await;
@@ -40,6 +50,23 @@ pub(crate) async fn bind(engine: &Engine, flight: &Flight) -> Result<FlightServe
         shutdown_grace: Duration::from_secs(flight.shutdown_grace_seconds),
     };
     Ok(FlightServer::bind(engine.clone(), config).await?)
+}
+
+async fn bind_http(engine: &Engine, http: &Http, test_reset: bool) -> Result<HttpServer> {
+    let config = HttpConfig {
+        listen: http.listen,
+        allow_remote: http.allow_remote,
+        require_signature: http.require_signature,
+        max_connections: http.max_connections,
+        max_request_bytes: http.max_request_bytes,
+        request_timeout: Duration::from_secs(http.request_timeout_seconds),
+        shutdown_grace: Duration::from_secs(http.shutdown_grace_seconds),
+        test_reset,
+    };
+    let (catalog, stores) = (engine.catalog().clone(), engine.stores());
+    HttpServer::bind(catalog, stores, config)
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// Answers until Ctrl-C or SIGTERM. Then running queries may finish, until the next Ctrl-C.

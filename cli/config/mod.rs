@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     pub(crate) s3: S3,
     pub(crate) flight: Flight,
+    pub(crate) http: Http,
     pub(crate) repl: Repl,
 }
 
@@ -81,6 +82,18 @@ pub(crate) struct Flight {
     pub(crate) max_prepared_statements: usize,
     pub(crate) max_request_bytes: usize,
     pub(crate) message_bytes: usize,
+    pub(crate) shutdown_grace_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allow_remote: bool,
+    pub(crate) require_signature: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) max_request_bytes: usize,
+    pub(crate) request_timeout_seconds: u64,
     pub(crate) shutdown_grace_seconds: u64,
 }
 

@@ -53,8 +53,10 @@ class Server:
     """A `boathouse serve`, or another verb that serves, and how to reach it."""
 
     def __init__(self, data_dir, verb="serve", **env):
-        [port] = free_ports(1)
+        port, http = free_ports(2)
         self.uri = f"grpc://127.0.0.1:{port}"
+        self.http = f"http://127.0.0.1:{http}"
+        env = {"BOATHOUSE_HTTP_LISTEN": f"127.0.0.1:{http}"} | env
         self.log = data_dir.parent / f"server-{port}.log"
         command, env = boathouse([verb, "--data-dir", data_dir, "--flight", f"127.0.0.1:{port}"],
                                  data_dir.parent, **env)  # fmt: skip
@@ -62,7 +64,7 @@ class Server:
             self.process = start(command, env=env, cwd=data_dir.parent, stdin=subprocess.DEVNULL,
                                  stdout=out, stderr=out)  # fmt: skip
         deadline = time.monotonic() + 60
-        while not _answers(port):
+        while not (_answers(port) and (verb != "serve" or _answers(http))):
             if self.process.poll() is not None or deadline < time.monotonic():
                 stop(self.process)
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
