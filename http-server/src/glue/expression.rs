@@ -37,8 +37,8 @@ const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Strings compare by their bytes, numbers exactly, dates and timestamps in time. NULL is what it
 /// is in Glue:
 /// - For keys of strings, the partition of NULL has the value `__HIVE_DEFAULT_PARTITION__` and is
-///   compared as that text: `k = '__HIVE_DEFAULT_PARTITION__'` finds it, and so do `k <> 'a'` and
-///   `k >= '2024'`.
+///   compared as that text: `k = '__HIVE_DEFAULT_PARTITION__'` finds it, and so does `k <> 'a'`.
+///   But it lies in no range, so that `k >= '2024'` doesn't find it and can use the index.
 /// - For other keys, that literal is refused. The partition of NULL passes no test and no negation
 ///   of one: both are unknown, and what is unknown doesn't match.
 /// - `IS NULL` is false and `IS NOT NULL` is true, for every partition.

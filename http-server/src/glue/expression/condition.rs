@@ -2,10 +2,10 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use super::ExpressionError;
 use super::lexer::Comparison;
 use super::pattern::Pattern;
 use super::value::{Key, Value};
+use super::{ExpressionError, NULL_PARTITION};
 
 /// Tests, and how they are combined.
 ///
@@ -85,8 +85,12 @@ impl Test {
         Ok(value.is_some_and(|value| self.passes(&value)))
     }
 
-    /// Whether a value passes, which is not NULL.
+    /// Whether a value passes. The text that stands for NULL is in no range and outside of none.
     pub(super) fn passes(&self, value: &Value) -> bool {
+        let is_null = || matches!(value, Value::Text(text) if text == NULL_PARTITION);
+        if matches!(self.values, Values::Range(..)) && is_null() {
+            return false;
+        }
         self.values.contains(value) != self.negated
     }
 }

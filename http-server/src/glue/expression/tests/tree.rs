@@ -95,6 +95,11 @@ fn order(a: &Datum, b: &Datum) -> Ordering {
     }
 }
 
+/// Whether a value is the text that stands for NULL, which is in no range.
+fn is_null(value: &Datum) -> bool {
+    matches!(value, Datum::Text(text) if text == HIVE_NULL)
+}
+
 impl Tree {
     /// What it is for these values in three-valued logic; `None` is unknown.
     pub(super) fn truth(&self, values: &[Option<Datum>]) -> Option<bool> {
@@ -112,6 +117,9 @@ impl Tree {
             Self::Not(tree) => tree.truth(values).map(|truth| !truth),
             Self::Compare { key, operator, datum } => {
                 let value = known(&values[*key], *key)?;
+                if operator.is_of_ranges() && is_null(&value) {
+                    return None;
+                }
                 Some(operator.holds(order(&value, datum)))
             }
             Self::In { key, negated, data } => {
@@ -119,7 +127,7 @@ impl Tree {
                 Some(data.iter().any(|datum| order(&value, datum).is_eq()) != *negated)
             }
             Self::Between { key, negated, low, high } => {
-                let value = known(&values[*key], *key)?;
+                let value = known(&values[*key], *key).filter(|value| !is_null(value))?;
                 let inside = order(low, &value).is_le() && order(&value, high).is_le();
                 Some(inside != *negated)
             }
@@ -349,6 +357,10 @@ impl Operator {
         Self::Greater,
         Self::GreaterOrEqual,
     ];
+
+    fn is_of_ranges(self) -> bool {
+        !matches!(self, Self::Equal | Self::NotEqual)
+    }
 
     fn holds(self, order: Ordering) -> bool {
         match self {
