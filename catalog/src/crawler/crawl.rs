@@ -157,6 +157,15 @@ pub async fn crawls(catalog: &Catalog, crawler: Option<&str>) -> Result<Vec<Craw
     Ok(crawls)
 }
 
+/// Deletes a crawler with the record of its crawls; says whether it was there.
+pub async fn delete(catalog: &Catalog, crawler: &str) -> Result<bool> {
+    let was_there = catalog.delete_document(DocumentKind::Crawler, "", crawler).await?;
+    for crawl in catalog.documents(DocumentKind::Crawl, crawler).await? {
+        catalog.delete_document(DocumentKind::Crawl, crawler, &crawl.name).await?;
+    }
+    Ok(was_there)
+}
+
 /// Whether no crawl of a crawler has been completed yet.
 pub(super) async fn is_first(catalog: &Catalog, crawler: &str) -> Result<bool> {
     let crawls = crawls(catalog, Some(crawler)).await?;

@@ -18,7 +18,7 @@
 //! sample.rs    a file -> its format and columns        csv, json, avro, orc, lakes
 //! grouping.rs  folders -> tables                       keys.rs, schema.rs, types.rs
 //! reconcile.rs tables and the catalog -> steps         columns.rs, definition.rs, scope.rs
-//! crawl.rs     runs and their record
+//! crawl.rs     runs and their record               schedule.rs  when they are due
 //! ```
 
 mod avro;
@@ -41,6 +41,7 @@ mod plan;
 mod reconcile;
 mod sample;
 mod scan;
+mod schedule;
 mod schema;
 mod scope;
 mod spec;
@@ -48,7 +49,7 @@ mod spec;
 mod tests;
 mod types;
 
-pub use crawl::{ChangeRecord, Crawl, CrawlState, Listed, crawls, run};
+pub use crawl::{ChangeRecord, Crawl, CrawlState, Listed, crawls, delete, run};
 pub use error::{Error, Result};
 pub use notes::Note;
 pub use plan::{Action, Counts, CrawlPlan, Drift, Outcome, Phase, Progress, Step};

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::schedule::Schedule;
 use super::{Error, Result};
 
 /// What a crawler looks at and what it may do.
@@ -25,9 +27,12 @@ pub struct CrawlerSpec {
     /// What it is for.
     #[serde(default)]
     pub description: Option<String>,
-    /// When it runs, in AWS's `cron(…)` text; kept as it is.
+    /// When it runs, in AWS's `cron(…)` text; set by [`CrawlerSpec::set_schedule`].
     #[serde(default)]
     pub schedule: Option<String>,
+    /// Whether the schedule is kept.
+    #[serde(default)]
+    pub is_scheduled: bool,
     /// The names of custom classifiers, in their order.
     #[serde(default)]
     pub classifiers: Vec<String>,
@@ -104,6 +109,23 @@ pub trait Stores: Send + Sync {
 }
 
 impl CrawlerSpec {
+    /// Takes a schedule, which is kept from then on. An empty one is none.
+    pub fn set_schedule(&mut self, schedule: &str) -> Result<()> {
+        let is_given = !schedule.is_empty();
+        if is_given {
+            Schedule::parse(schedule)?;
+        }
+        self.schedule = is_given.then(|| schedule.to_owned());
+        self.is_scheduled = is_given;
+        Ok(())
+    }
+
+    /// The last time at or before `now` at which it should have run, if its schedule is kept.
+    pub fn last_due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let schedule = self.schedule.as_deref().filter(|_| self.is_scheduled)?;
+        Schedule::parse(schedule).ok()?.last_before(now)
+    }
+
     /// Whether sibling folders of compatible schemas are one table whatever their names.
     pub(super) fn combines(&self) -> bool {
         let configuration = match self.details.get("Configuration") {

@@ -117,8 +117,7 @@ fn set(spec: &mut CrawlerSpec, option: &str, value: &str) -> Result<()> {
         "prefix" => spec.table_prefix = value.to_owned(),
         "comment" => spec.description = Some(value.to_owned()),
         "schedule" => {
-            spec.schedule = Some(value.to_owned());
-            spec.details.insert("ScheduleOn".into(), true.into());
+            spec.set_schedule(value).map_err(|error| Error::from(error).with_word(value))?;
         }
         "exclude" => {
             let patterns: Vec<String> = value.split(',').map(|p| p.trim().to_owned()).collect();
@@ -212,8 +211,7 @@ impl Command for Create {
 impl Command for Drop {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let catalog = session.catalog();
-        let kind = DocumentKind::Crawler;
-        if !catalog.delete_document(kind, "", &self.name).await? && !self.if_exists {
+        if !crawler::delete(catalog, &self.name).await? && !self.if_exists {
             return Err(missing(&self.name));
         }
         Ok(Vec::new())

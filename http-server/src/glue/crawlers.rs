@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use boathouse_catalog::crawler::{
-    Crawl, CrawlState, CrawlerSpec, OnChange, OnDelete, Recrawl, Target,
+    self, Crawl, CrawlState, CrawlerSpec, OnChange, OnDelete, Recrawl, Target,
 };
 use boathouse_catalog::{Document, DocumentKind};
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Glue, input, nothing, page, seconds, tags};
 use crate::aws::{AwsError, Code};
-use crate::crawls::{self, Schedule};
+use crate::crawls;
 
 const PAGE_LIMIT: usize = 1000;
 const BATCH_MAX: usize = 100;
-/// The member of details that says whether the schedule is on.
-const SCHEDULE_ON: &str = "ScheduleOn";
 /// The member of details that keeps when the crawler was made.
 const CREATED: &str = "CreatedAtMs";
 
@@ -173,7 +171,7 @@ impl CrawlerInput {
             spec.targets = targets.locations(&mut spec.details)?;
         }
         if let Some(schedule) = self.schedule {
-            set_schedule(spec, &schedule)?;
+            spec.set_schedule(&schedule)?;
         }
         if let Some(database) = self.database_name {
             spec.database = database;
@@ -346,11 +344,8 @@ impl Glue {
 
     pub(super) async fn delete_crawler(&self, input: ByName) -> Answer {
         self.must_be_idle(&input.name).await?;
-        if !self.catalog.delete_document(DocumentKind::Crawler, "", &input.name).await? {
+        if !crawler::delete(&self.catalog, &input.name).await? {
             return Err(missing(&input.name));
-        }
-        for crawl in self.catalog.documents(DocumentKind::Crawl, &input.name).await? {
-            self.catalog.delete_document(DocumentKind::Crawl, &input.name, &crawl.name).await?;
         }
         self.delete_tags(&format!("crawler/{}", input.name)).await?;
         nothing()
@@ -426,11 +421,11 @@ impl Glue {
                 let text = format!("Crawler {name} has no schedule.");
                 return Err(AwsError::new(Code::NoSchedule, text));
             }
-            if is_scheduled(spec) {
+            if spec.is_scheduled {
                 let text = format!("The schedule of crawler {name} is running.");
                 return Err(AwsError::new(Code::SchedulerRunning, text));
             }
-            spec.details.insert(SCHEDULE_ON.into(), json!(true));
+            spec.is_scheduled = true;
             Ok(())
         })
         .await
@@ -439,11 +434,11 @@ impl Glue {
     pub(super) async fn stop_crawler_schedule(&self, input: ByCrawlerName) -> Answer {
         let name = input.crawler_name;
         self.change_crawler(&name, |spec| {
-            if !is_scheduled(spec) {
+            if !spec.is_scheduled {
                 let text = format!("The schedule of crawler {name} is not running.");
                 return Err(AwsError::new(Code::SchedulerNotRunning, text));
             }
-            spec.details.insert(SCHEDULE_ON.into(), json!(false));
+            spec.is_scheduled = false;
             Ok(())
         })
         .await
@@ -451,7 +446,7 @@ impl Glue {
 
     pub(super) async fn update_crawler_schedule(&self, input: UpdateSchedule) -> Answer {
         let schedule = input.schedule.unwrap_or_default();
-        self.change_crawler(&input.crawler_name, |spec| set_schedule(spec, &schedule)).await
+        self.change_crawler(&input.crawler_name, |spec| Ok(spec.set_schedule(&schedule)?)).await
     }
 
     async fn change_crawler(
@@ -495,7 +490,7 @@ impl Glue {
 
     /// The crawls of a crawler, newest first.
     async fn recorded(&self, name: &str) -> Result<Vec<Crawl>, AwsError> {
-        let crawls = boathouse_catalog::crawler::crawls(&self.catalog, Some(name)).await?;
+        let crawls = crawler::crawls(&self.catalog, Some(name)).await?;
         Ok(crawls)
     }
 
@@ -513,7 +508,7 @@ impl Glue {
         let spec = spec(stored)?;
         let crawls = self.recorded(&stored.name).await?;
         let mut shape = spec.details.clone();
-        for own in [SCHEDULE_ON, CREATED, "EventQueue"] {
+        for own in [CREATED, "EventQueue"] {
             shape.remove(own);
         }
         let queue = spec.details.get("EventQueue");
@@ -558,7 +553,7 @@ impl Glue {
             shape.insert("Description".into(), json!(description));
         }
         if let Some(schedule) = &spec.schedule {
-            let state = if is_scheduled(&spec) { "SCHEDULED" } else { "NOT_SCHEDULED" };
+            let state = if spec.is_scheduled { "SCHEDULED" } else { "NOT_SCHEDULED" };
             let schedule = json!({"ScheduleExpression": schedule, "State": state});
             shape.insert("Schedule".into(), schedule);
         }
@@ -622,24 +617,6 @@ fn location(path: String, exclusions: Vec<String>) -> Result<Target, AwsError> {
     Ok(Target { location: path, exclusions })
 }
 
-/// Takes a schedule, which is on from then; an empty one is none.
-fn set_schedule(spec: &mut CrawlerSpec, schedule: &str) -> Result<(), AwsError> {
-    if schedule.is_empty() {
-        spec.schedule = None;
-        spec.details.remove(SCHEDULE_ON);
-        return Ok(());
-    }
-    Schedule::parse(schedule).map_err(AwsError::invalid_input)?;
-    spec.schedule = Some(schedule.to_owned());
-    spec.details.insert(SCHEDULE_ON.into(), json!(true));
-    Ok(())
-}
-
-/// Whether the crawler's schedule is there and on.
-pub(crate) fn is_scheduled(spec: &CrawlerSpec) -> bool {
-    spec.schedule.is_some() && spec.details.get(SCHEDULE_ON) == Some(&json!(true))
-}
-
 /// Glue's way to say that columns are added and types stay is in the configuration.
 fn merges_new_columns(spec: &mut CrawlerSpec) -> Result<(), AwsError> {
     let Some(Value::String(text)) = spec.details.get("Configuration") else { return Ok(()) };
@@ -657,7 +634,7 @@ fn merges_new_columns(spec: &mut CrawlerSpec) -> Result<(), AwsError> {
 }
 
 /// The crawler that a document describes.
-pub(crate) fn spec(stored: &Document) -> Result<CrawlerSpec, AwsError> {
+fn spec(stored: &Document) -> Result<CrawlerSpec, AwsError> {
     serde_json::from_value(stored.body.clone())
         .map_err(|fault| AwsError::internal(format!("crawler {}: {fault}", stored.name)))
 }

@@ -29,8 +29,6 @@ use crate::aws::{AwsError, Operations};
 use crate::crawls::Crawls;
 use input::read;
 
-pub(crate) use crawlers::{is_scheduled, spec as crawler_spec};
-
 /// The account that answers name; there is none behind it.
 const CATALOG_ID: &str = "000000000000";
 
