@@ -3,6 +3,7 @@
 //! A door (REPL, Flight, HTTP) opens a [`Session`] of an [`Engine`], asks it for a [`Query`],
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
+mod commit;
 mod config;
 mod engine;
 mod error;

@@ -17,7 +17,6 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{CommitBuilder, TableReference};
 use deltalake::kernel::{Action, Add, StructType};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -26,8 +25,9 @@ use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
+use crate::commit::{commit, log_store};
 use crate::engine::{Engine, Shared};
-use crate::scan::{DeltaSnapshot, log_store, partition_value, to_catalog};
+use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
@@ -264,20 +264,16 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-/// One commit to a Delta log. Appends of others in between are no conflict.
+/// Adds files to a Delta table. Appends of others in between are no conflict.
 async fn append(shared: &Shared, snapshot: &DeltaSnapshot, adds: Vec<Add>) -> Result<()> {
-    let state = snapshot.table.snapshot()?.snapshot();
     let keys = snapshot.partition_columns.clone();
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: (!keys.is_empty()).then_some(keys),
         predicate: None,
     };
-    let reference: &dyn TableReference = state;
-    CommitBuilder::default()
-        .with_actions(adds.into_iter().map(Action::Add).collect())
-        .build(Some(reference), log_store(shared, &snapshot.url)?, operation)
-        .await?;
+    let actions = adds.into_iter().map(Action::Add).collect();
+    commit(shared, snapshot, actions, operation).await?;
     Ok(())
 }
 

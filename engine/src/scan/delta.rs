@@ -11,14 +11,13 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use deltalake::DeltaTable;
 use deltalake::kernel::LogicalFileView;
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::ObjectMeta;
-use object_store::prefix::PrefixStore;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use super::files::{ScanFile, partition_value};
 use super::storage::{absolute, location_of};
+use crate::commit::log_store;
 use crate::engine::Shared;
 use crate::session::Session;
 use crate::statement::partition_text;
@@ -106,13 +105,6 @@ impl DeltaTables {
     pub(crate) fn forget(&self, url: &Url) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(url.as_str());
     }
-}
-
-/// The log of the table at `url`, over the engine's own stores.
-pub(crate) fn log_store(shared: &Shared, url: &Url) -> Result<LogStoreRef> {
-    let root = shared.stores.store(url)?;
-    let prefixed = Arc::new(PrefixStore::new(root.clone(), store_path(url)?));
-    Ok(default_logstore(prefixed, root, url, &StorageConfig::default()))
 }
 
 impl DeltaSnapshot {

@@ -32,7 +32,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
-pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, log_store};
+pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
 pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
