@@ -3,6 +3,7 @@
 //! A door (REPL, Flight, HTTP) opens a [`Session`] of an [`Engine`], asks it for a [`Query`],
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
+mod activity;
 mod commit;
 mod config;
 mod engine;
@@ -21,9 +22,11 @@ mod session;
 mod settings;
 mod statement;
 mod stores;
+mod system;
 mod types;
 mod write;
 
+pub use activity::Activity;
 pub use config::{EngineConfig, S3Config};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

@@ -13,6 +13,7 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt;
 
+use crate::activity::Activity;
 use crate::hidden::Hidden;
 use crate::interrupt::{Interrupt, interruptible};
 use crate::parse::{self, Parsed};
@@ -77,7 +78,7 @@ pub(crate) struct RowsPlan {
 
 impl Query {
     pub(crate) async fn plan(session: &Session, sql: &str) -> Result<Self> {
-        let (session, sql) = (session.clone(), sql.to_owned());
+        let (session, sql) = (session.for_statement(), sql.to_owned());
         let engine = session.engine.clone();
         engine
             .on_own_thread(move || async move {
@@ -123,6 +124,11 @@ impl Query {
     /// unbound it is what is known without their values.
     pub fn schema(&self) -> SchemaRef {
         self.0.get().schema.clone()
+    }
+
+    /// What it says while [`Query::execute`] runs, where it is no plan whose rows are counted.
+    pub fn activity(&self) -> Activity {
+        self.0.get().session.activity().clone()
     }
 
     /// The parameters that are still to be bound, in order.

@@ -1,6 +1,7 @@
 //! Names to tables at fixed versions: each reference of a statement is looked up once, before
 //! planning.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,10 +32,10 @@ use crate::parse::{Parsed, parse};
 use crate::scan::{LakeTable, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
+use crate::system::{INFORMATION_SCHEMA, SYSTEM, SystemTable};
 use crate::types::arrow_type;
 use crate::{Error, ErrorKind, Result};
 
-const INFORMATION_SCHEMA: &str = "information_schema";
 /// How many files a message names; of more it names the table's location.
 const FILES_NAMED: usize = 3;
 /// Views within views.
@@ -77,6 +78,11 @@ impl Resolver<'_> {
             }
             if parts.schema.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
                 tables.load_all(self.session).await?;
+                continue;
+            }
+            if parts.schema.eq_ignore_ascii_case(SYSTEM) {
+                let table = SystemTable::find(&parts.table)?.read(self.session).await?;
+                tables.add(&parts.schema, &parts.table, table);
                 continue;
             }
             match self.table(state, &parts.schema, &parts.table, depth).await {
@@ -226,8 +232,8 @@ pub(crate) fn catalog_schema(table: &Table) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The tables of `information_schema`, for metadata calls.
-pub(crate) async fn information_schema_tables(with_schema: bool) -> Result<Vec<TableEntry>> {
+/// The tables of `information_schema` and `system`, for metadata calls.
+pub(crate) async fn own_tables(with_schema: bool) -> Result<Vec<TableEntry>> {
     let provider = InformationSchemaProvider::new(Arc::new(QueryTables::default()));
     let mut entries = Vec::new();
     for name in provider.table_names() {
@@ -243,6 +249,13 @@ pub(crate) async fn information_schema_tables(with_schema: bool) -> Result<Vec<T
             schema,
         });
     }
+    entries.extend(SystemTable::ALL.map(|table| TableEntry {
+        database: SYSTEM.into(),
+        name: table.name().into(),
+        kind: TableKind::SystemTable,
+        comment: None,
+        schema: with_schema.then(|| table.schema()),
+    }));
     Ok(entries)
 }
 
@@ -269,6 +282,12 @@ impl QueryTables {
             let tables = self.databases.entry(database).or_default();
             let name = listed.table.name.table().to_owned();
             tables.entry(name).or_insert_with(|| Arc::new(listed));
+        }
+        let tables = self.databases.entry(SYSTEM.to_owned()).or_default();
+        for table in SystemTable::ALL {
+            if let Entry::Vacant(free) = tables.entry(table.name().to_owned()) {
+                free.insert(table.listed()?);
+            }
         }
         Ok(())
     }

@@ -8,10 +8,12 @@ use boathouse_catalog::{Catalog, TableName, TableType};
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::session_state::SessionState;
 
+use crate::activity::Activity;
 use crate::engine::Engine;
 use crate::names::did_you_mean;
 use crate::query::Query;
 use crate::settings::{self, CATALOG, Setting};
+use crate::system::own_database;
 use crate::{Error, Result};
 
 /// One per connection. Clones share the current database and the settings.
@@ -19,6 +21,7 @@ use crate::{Error, Result};
 pub struct Session {
     pub(crate) engine: Engine,
     config: Arc<Mutex<SessionConfig>>,
+    activity: Activity,
 }
 
 /// A table or view as metadata calls list it.
@@ -43,7 +46,7 @@ pub enum TableKind {
     Table,
     /// A stored query.
     View,
-    /// A table of `information_schema`.
+    /// A table of `information_schema` or `system`.
     SystemTable,
 }
 
@@ -70,7 +73,7 @@ impl From<TableType> for TableKind {
 impl Session {
     pub(crate) fn new(engine: Engine) -> Self {
         let config = engine.shared().base_state.config().clone();
-        Self { engine, config: Arc::new(Mutex::new(config)) }
+        Self { engine, config: Arc::new(Mutex::new(config)), activity: Activity::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, SessionConfig> {
@@ -88,6 +91,15 @@ impl Session {
         Query::plan(self, sql).await
     }
 
+    /// The session as one statement has it, which tells of its own progress only.
+    pub(crate) fn for_statement(&self) -> Self {
+        Self { activity: Activity::default(), ..self.clone() }
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// The current database.
     pub fn database(&self) -> String {
         self.lock().options().catalog.default_schema.clone()
@@ -95,10 +107,9 @@ impl Session {
 
     /// Makes a database the current one.
     pub async fn use_database(&self, name: &str) -> Result<()> {
-        let name = if name.eq_ignore_ascii_case("information_schema") {
-            "information_schema".to_owned()
-        } else {
-            self.find_database(name).await?
+        let name = match own_database(name) {
+            Some(own) => own.to_owned(),
+            None => self.find_database(name).await?,
         };
         self.lock().options_mut().catalog.default_schema = name;
         Ok(())
@@ -193,7 +204,7 @@ impl Session {
                 });
             }
         }
-        entries.extend(crate::resolve::information_schema_tables(with_schema).await?);
+        entries.extend(crate::resolve::own_tables(with_schema).await?);
         entries.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
         Ok(entries)
     }

@@ -15,6 +15,7 @@ use crate::query::Plan;
 use crate::resolve::not_found;
 use crate::session::Session;
 use crate::settings::CATALOG;
+use crate::system::own_database;
 use crate::{Error, Result};
 
 struct Show {
@@ -117,7 +118,7 @@ pub(super) async fn views(session: &Session, options: &ShowStatementOptions) -> 
 
 async fn checked_database(session: &Session, options: &ShowStatementOptions) -> Result<String> {
     match database_of(options)? {
-        Some(name) if name.eq_ignore_ascii_case("information_schema") => Ok(name.to_lowercase()),
+        Some(name) if own_database(&name).is_some() => Ok(name.to_lowercase()),
         Some(name) => session.find_database(&name).await.map_err(|error| error.with_word(&name)),
         None => Ok(session.database()),
     }
@@ -220,10 +221,11 @@ async fn tables_rows(
     database: Option<&str>,
     views_only: bool,
 ) -> Result<TextRows> {
-    if database == Some("information_schema") {
-        let tables = crate::resolve::information_schema_tables(false).await?;
+    if let Some(own) = database.and_then(own_database) {
+        let tables = crate::resolve::own_tables(false).await?;
         return Ok(tables
             .into_iter()
+            .filter(|t| t.database == own)
             .map(|t| vec![Some(t.database), Some(t.name), Some(t.kind.as_str().to_owned())])
             .collect());
     }
