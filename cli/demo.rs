@@ -183,6 +183,7 @@ async fn ingest(session: &Session, table: &AmpTable) -> Result<()> {
         table: table.name.to_owned(),
         if_missing: IfMissing::Create,
         if_exists: IfExists::Fail,
+        transaction: None,
     };
     let batches = stream::iter(table.batches().map(Ok));
     session.ingest(target, Box::pin(batches), table.schema()).await?;

@@ -31,6 +31,9 @@ pub enum ErrorKind {
     Unsupported,
     /// Another writer came first: run the statement again.
     Conflict,
+    /// A commit was sent and nobody can say whether it is there: look before running the
+    /// statement again.
+    OutcomeUnknown,
     /// A limit was reached: ask for less, or raise the limit that is named.
     ResourcesExhausted,
     /// It was cancelled.
@@ -91,6 +94,11 @@ impl Error {
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
             .with_hint("This is a bug of Boathouse. Please report it with the statement.")
+    }
+
+    /// What a store's failure is, from a reference.
+    pub(crate) fn from_store(error: &object_store::Error) -> Self {
+        from_store_text(error)
     }
 
     /// Adds what to do next, as a full sentence.
@@ -356,7 +364,8 @@ impl From<DeltaTableError> for Error {
                 Self::new(ErrorKind::NotFound, format!("there is no Delta table: {text}"))
             }
             E::InvalidData { .. } => Self::invalid(error.to_string()),
-            E::VersionAlreadyExists(_) | E::VersionMismatch(..) | E::Transaction { .. } => {
+            E::Transaction { source } => source.into(),
+            E::VersionAlreadyExists(_) | E::VersionMismatch(..) => {
                 Self::new(ErrorKind::Conflict, error.to_string())
                     .with_hint("Run the statement again.")
             }

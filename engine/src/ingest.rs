@@ -4,9 +4,10 @@ use std::pin::Pin;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use boathouse_catalog::{Error as CatalogError, TableName};
+use boathouse_catalog::{Error as CatalogError, Table, TableName};
 use futures::Stream;
 
+use crate::commit::{AppTransaction, Append};
 use crate::scan::LakeTable;
 use crate::session::Session;
 use crate::statement::{TableDefinition, create_table};
@@ -24,6 +25,8 @@ pub struct IngestTarget {
     pub if_missing: IfMissing,
     /// What to do where there is one.
     pub if_exists: IfExists,
+    /// The load is done once, if it has a number; 0 rows come back where the table has it already.
+    pub transaction: Option<AppTransaction>,
 }
 
 /// What a bulk load does where there is no table.
@@ -86,7 +89,7 @@ async fn ingest(
         }
         (Some(table), IfExists::Append, _) => {
             let table = LakeTable::open(session, table).await?;
-            append(session, &table, batches, &schema).await
+            append(session, &table, target.transaction, batches, &schema).await
         }
         (None, _, IfMissing::Fail) => Err(crate::resolve::not_found(
             session,
@@ -94,6 +97,7 @@ async fn ingest(
             Error::new(ErrorKind::NotFound, format!("table \"{name}\" does not exist")),
         )
         .await),
+        (Some(table), ..) if has_done(session, &table, &target.transaction).await? => Ok(0),
         (existing, _, _) => {
             let definition = TableDefinition {
                 name,
@@ -101,6 +105,7 @@ async fn ingest(
                 keys: Vec::new(),
                 comment: None,
                 properties: Default::default(),
+                transaction: target.transaction,
                 if_not_exists: false,
                 or_replace: existing.is_some(),
             };
@@ -109,9 +114,24 @@ async fn ingest(
     }
 }
 
+/// Whether a table that is to be replaced has the load already.
+async fn has_done(
+    session: &Session,
+    table: &Table,
+    transaction: &Option<AppTransaction>,
+) -> Result<bool> {
+    if transaction.is_none() {
+        return Ok(false);
+    }
+    let how = Append { transaction: transaction.clone(), ..Append::default() };
+    let target = LakeTable::open(session, table.clone()).await?.write_target().await?;
+    target.is_done(session.engine.shared(), &how).await
+}
+
 async fn append(
     session: &Session,
     table: &LakeTable,
+    transaction: Option<AppTransaction>,
     batches: Batches,
     schema: &SchemaRef,
 ) -> Result<u64> {
@@ -129,11 +149,13 @@ async fn append(
         }
     }
     let target = table.write_target().await?;
+    let how = Append { transaction, ..Append::default() };
+    target.check(&how, &table.name)?;
     let ordered = batches.and_then(move |batch| {
         let wanted = wanted.clone();
         async move { by_name(&batch, &wanted) }
     });
-    write::insert(&session.engine, &target, ordered).await
+    write::insert(&session.engine, &target, &how, ordered).await
 }
 
 /// The batch with the columns of `wanted`, in its order; those that are missing are NULL.

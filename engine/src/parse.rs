@@ -1,5 +1,6 @@
 //! SQL text to one statement.
 
+mod once;
 mod own;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
@@ -12,6 +13,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
 
+use crate::commit::AppTransaction;
 use crate::hidden::Hidden;
 use crate::{Error, ErrorKind, Result};
 
@@ -25,6 +27,8 @@ const NESTING_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) enum Parsed {
     Sql(Hidden<Statement>),
+    /// `INSERT … WITH (txn_app = …, txn_version = …)`
+    InsertOnce(Hidden<Statement>, AppTransaction),
     ShowPartitions(Vec<String>),
     RefreshTable(Vec<String>),
     AlterPartitions(AlterPartitions),
@@ -52,6 +56,16 @@ fn parse_text(sql: &str) -> Result<Parsed> {
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
+    match once::split(sql, &tokens)? {
+        Some((insert, transaction)) => {
+            Ok(Parsed::InsertOnce(Hidden::new(parse_sql(insert)?), transaction))
+        }
+        None => Ok(Parsed::Sql(Hidden::new(parse_sql(sql)?))),
+    }
+}
+
+/// One statement of DataFusion's grammar.
+fn parse_sql(sql: &str) -> Result<Statement> {
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
@@ -65,7 +79,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
         (Some(mut statement), true) => {
             number_placeholders(&mut statement);
             check_set_operations(&statement)?;
-            Ok(Parsed::Sql(Hidden::new(statement)))
+            Ok(statement)
         }
     }
 }

@@ -19,13 +19,12 @@ use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::{Action, Add, StructType};
 use deltalake::operations::create::CreateBuilder;
-use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{Stream, StreamExt};
 use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-use crate::commit::{commit, log_store};
+use crate::commit::{AppTransaction, Append, append, is_done, log_store};
 use crate::engine::{Engine, Shared};
 use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
 use crate::stores::store_path;
@@ -92,10 +91,33 @@ impl Target {
         }
     }
 
-    async fn commit(&self, shared: &Shared, adds: Vec<Add>) -> Result<()> {
+    /// Refuses what only Delta's log can keep.
+    pub(crate) fn check(&self, how: &Append, name: &str) -> Result<()> {
+        match (self, &how.transaction) {
+            (Self::External(_), Some(_)) => Err(Error::unsupported(format!(
+                "txn_app and txn_version for table \"{name}\", which is no Delta table"
+            ))
+            .with_hint("Make it with CREATE TABLE, without STORED AS.")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the newest version has what is to be written already.
+    pub(crate) async fn is_done(&self, shared: &Shared, how: &Append) -> Result<bool> {
         match self {
-            Self::Delta(snapshot) => append(shared, snapshot, adds).await,
-            Self::External(table) => register(shared, table, adds).await,
+            Self::Delta(snapshot) if how.transaction.is_some() => {
+                let newest = shared.delta_tables.newest(shared, &snapshot.url).await?;
+                is_done(shared, &newest, how).await
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// `false` if others wrote the same meanwhile.
+    async fn commit(&self, shared: &Shared, adds: Vec<Add>, how: &Append) -> Result<bool> {
+        match self {
+            Self::Delta(snapshot) => append(shared, snapshot, adds, how).await,
+            Self::External(table) => register(shared, table, adds).await.map(|()| true),
         }
     }
 }
@@ -120,10 +142,11 @@ pub(crate) fn insert_plan(
     engine: Engine,
     name: &str,
     target: Target,
+    how: Append,
     input: Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
     let schema = input.schema();
-    let sink = InsertSink { engine, name: name.to_owned(), target, schema };
+    let sink = InsertSink { engine, name: name.to_owned(), target, how, schema };
     Arc::new(DataSinkExec::new(input, Arc::new(sink), None))
 }
 
@@ -131,6 +154,7 @@ struct InsertSink {
     engine: Engine,
     name: String,
     target: Target,
+    how: Append,
     schema: SchemaRef,
 }
 
@@ -158,25 +182,35 @@ impl DataSink for InsertSink {
         _context: &Arc<TaskContext>,
     ) -> DataFusionResult<u64> {
         let data = data.map(|batch| batch.map_err(Error::from));
-        insert(&self.engine, &self.target, data)
+        insert(&self.engine, &self.target, &self.how, data)
             .await
             .map_err(|error| DataFusionError::from(error.about(format!("table \"{}\"", self.name))))
     }
 }
 
-/// Writes all of `data` and commits it. Nothing is visible before the commit.
+/// Writes all of `data` and commits it. Nothing is visible before the commit. A transaction that
+/// the table has is 0 rows; one of no rows is kept all the same.
 pub(crate) async fn insert(
     engine: &Engine,
     target: &Target,
+    how: &Append,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
     let shared = engine.shared();
-    let (schema, keys) = target.layout()?;
-    let (adds, rows) = write_files(shared, &target.location()?, schema, keys, data).await?;
-    if !adds.is_empty() {
-        target.commit(shared, adds).await?;
+    let location = target.location()?;
+    if let Target::Delta(_) = target {
+        shared.commits.check_store(shared, &location).await?;
     }
-    Ok(rows)
+    if target.is_done(shared, how).await? {
+        return Ok(0);
+    }
+    let (schema, keys) = target.layout()?;
+    let (adds, rows) = write_files(shared, &location, schema, keys, data).await?;
+    let nothing = adds.is_empty() && how.transaction.is_none();
+    match nothing || target.commit(shared, adds, how).await? {
+        true => Ok(rows),
+        false => Ok(0),
+    }
 }
 
 /// Writes `data` as Parquet files under `location`, cast to `schema` by position. The files
@@ -264,19 +298,6 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-/// Adds files to a Delta table. Appends of others in between are no conflict.
-async fn append(shared: &Shared, snapshot: &DeltaSnapshot, adds: Vec<Add>) -> Result<()> {
-    let keys = snapshot.partition_columns.clone();
-    let operation = DeltaOperation::Write {
-        mode: SaveMode::Append,
-        partition_by: (!keys.is_empty()).then_some(keys),
-        predicate: None,
-    };
-    let actions = adds.into_iter().map(Action::Add).collect();
-    commit(shared, snapshot, actions, operation).await?;
-    Ok(())
-}
-
 /// A new Delta table's first version: its schema and files in one commit.
 pub(crate) struct NewTable<'a> {
     pub(crate) name: &'a str,
@@ -285,6 +306,7 @@ pub(crate) struct NewTable<'a> {
     pub(crate) keys: Vec<String>,
     pub(crate) comment: Option<String>,
     pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) transaction: Option<AppTransaction>,
 }
 
 /// Makes a Delta table with its first files.
@@ -294,7 +316,11 @@ pub(crate) async fn create_delta(shared: &Shared, new: NewTable<'_>, adds: Vec<A
     })?;
     let properties: HashMap<String, Option<String>> =
         new.properties.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    let transactions = new.transaction.iter().map(AppTransaction::action).collect();
     let mut create = CreateBuilder::new()
+        .with_commit_properties(
+            crate::commit::properties().with_application_transactions(transactions),
+        )
         .with_log_store(log_store(shared, new.location)?)
         .with_table_name(new.name)
         .with_columns(schema.fields().cloned())

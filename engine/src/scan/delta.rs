@@ -101,6 +101,11 @@ impl DeltaTables {
         }
     }
 
+    /// The table at `url` as it was last used, if it's kept.
+    pub(crate) fn table(&self, url: &Url) -> Option<DeltaTable> {
+        Some(self.kept(url)?.table.clone())
+    }
+
     /// Forgets a table that is gone.
     pub(crate) fn forget(&self, url: &Url) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(url.as_str());

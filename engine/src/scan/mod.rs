@@ -14,6 +14,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -38,8 +39,9 @@ pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
 pub(crate) use iceberg::IcebergTables;
 pub(crate) use projection::{Projection, is_projected};
-pub(crate) use storage::{Reading, format_of, location_of, reading};
+pub(crate) use storage::{Reading, absolute, format_of, location_of, reading};
 
+use crate::commit::{AppTransaction, Append};
 use crate::engine::Engine;
 use columns::Matching;
 
@@ -62,6 +64,8 @@ pub(crate) struct LakeTable {
     matching: Matching,
     root: Url,
     source: Source,
+    /// Whether the statement reads it: set when a scan of it is planned.
+    read: Arc<AtomicBool>,
 }
 
 enum Source {
@@ -131,6 +135,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&location)?,
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
+            read: Arc::default(),
         })
     }
 
@@ -167,6 +172,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&url)?,
             source,
+            read: Arc::default(),
         })
     }
 
@@ -185,6 +191,7 @@ impl LakeTable {
             matching: Matching::Id(found.ids.clone()),
             root: found.root.clone(),
             source: Source::Files { files: found.files.clone(), delta: None },
+            read: Arc::default(),
         })
     }
 
@@ -222,6 +229,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
+            read: Arc::default(),
         })
     }
 
@@ -553,6 +561,7 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        self.read.store(true, Ordering::Release);
         match &self.source {
             Source::Mapped { provider, .. } => {
                 provider.scan(state, projection, filters, limit).await
@@ -580,7 +589,7 @@ impl TableProvider for LakeTable {
 
     async fn insert_into(
         &self,
-        _state: &dyn PlanSession,
+        state: &dyn PlanSession,
         input: Arc<dyn ExecutionPlan>,
         op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
@@ -590,7 +599,13 @@ impl TableProvider for LakeTable {
                 .into());
         }
         let target = self.write_target().await?;
-        Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, input))
+        let transaction = state.config().get_extension::<AppTransaction>();
+        let how = Append {
+            transaction: transaction.map(|transaction| transaction.as_ref().clone()),
+            read: self.read.clone(),
+        };
+        target.check(&how, &self.name)?;
+        Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, how, input))
     }
 }
 

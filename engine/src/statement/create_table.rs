@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::create_external_table::columns;
 use super::{Action, Command, drop_table, rows};
+use crate::commit::AppTransaction;
 use crate::parse::{fold, name_parts};
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
 use crate::session::Session;
@@ -37,6 +38,8 @@ pub(crate) struct TableDefinition {
     pub(crate) keys: Vec<String>,
     pub(crate) comment: Option<String>,
     pub(crate) properties: BTreeMap<String, String>,
+    /// Of a bulk load that is done once.
+    pub(crate) transaction: Option<AppTransaction>,
     pub(crate) if_not_exists: bool,
     pub(crate) or_replace: bool,
 }
@@ -79,6 +82,7 @@ pub(super) async fn plan(session: &Session, create: &CreateTable) -> Result<Plan
         keys,
         comment: create.comment.as_ref().map(comment_text),
         properties: properties(create)?,
+        transaction: None,
         if_not_exists: create.if_not_exists,
         or_replace: create.or_replace,
     };
@@ -325,6 +329,7 @@ pub(crate) async fn create_table(
     let shared = session.engine.shared();
     let location = new_location(&shared.lake, name)?;
     let about = |error: Error| error.about(format!("table \"{name}\""));
+    shared.commits.check_store(shared, &location).await.map_err(about)?;
     let (adds, count) =
         write_files(shared, &location, schema.clone(), keys.clone(), rows).await.map_err(about)?;
     let new = NewTable {
@@ -334,6 +339,7 @@ pub(crate) async fn create_table(
         keys: keys.clone(),
         comment: definition.comment.clone(),
         properties: definition.properties.clone(),
+        transaction: definition.transaction.clone(),
     };
     create_delta(shared, new, adds).await.map_err(about)?;
     let spec = spec(definition, &location)?;
@@ -342,14 +348,13 @@ pub(crate) async fn create_table(
     }
     match catalog.create_table(name, spec.clone(), Vec::new()).await {
         Ok(_) => Ok(count),
-        Err(error) => {
+        Err(CatalogError::AlreadyExists { .. }) => {
             // Somebody else made a table of this name meanwhile: ours was never visible.
             drop_table::remove_location(session, &location).await;
-            Err(match error {
-                CatalogError::AlreadyExists { .. } => already_exists(name),
-                error => error.into(),
-            })
+            Err(already_exists(name))
         }
+        // The catalog may have the table and only not have said so: its files stay.
+        Err(error) => Err(error.into()),
     }
 }
 

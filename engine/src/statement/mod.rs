@@ -59,6 +59,9 @@ pub(crate) async fn plan(
 ) -> Result<Plan> {
     let statement = match parsed {
         Parsed::Sql(statement) => statement.get(),
+        Parsed::InsertOnce(statement, transaction) => {
+            return rows::plan_once(session, statement.get(), transaction, values).await;
+        }
         Parsed::ShowPartitions(name) => return show::partitions(session, name).await,
         Parsed::RefreshTable(name) => return refresh_table::plan(session, name).await,
         Parsed::AlterPartitions(alter) => return alter_partitions::plan(session, alter).await,
