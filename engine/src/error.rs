@@ -7,6 +7,7 @@ use boathouse_catalog as catalog;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
 use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::TransactionError;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -356,11 +357,29 @@ impl From<DeltaTableError> for Error {
                 Self::new(ErrorKind::NotFound, format!("there is no Delta table: {text}"))
             }
             E::InvalidData { .. } => Self::invalid(error.to_string()),
-            E::VersionAlreadyExists(_) | E::VersionMismatch(..) | E::Transaction { .. } => {
+            E::Transaction { source } => from_transaction(source),
+            E::VersionAlreadyExists(_) | E::VersionMismatch(..) => {
                 Self::new(ErrorKind::Conflict, error.to_string())
                     .with_hint("Run the statement again.")
             }
             other => from_delta_text(&other),
+        }
+    }
+}
+
+fn from_transaction(error: TransactionError) -> Error {
+    use TransactionError as E;
+    match error {
+        E::ObjectStore { source } => source.into(),
+        E::UnsupportedTableFeatures(_) | E::TableFeaturesRequired(_) => {
+            Error::unsupported(format!("writing to the Delta table: {error}"))
+                .with_hint("Write to it with a tool that has these features.")
+        }
+        E::DeltaTableAppendOnly => Error::invalid("the Delta table is append-only").with_hint(
+            "Rows can be added; SET TBLPROPERTIES ('delta.appendOnly' = 'false') allows more.",
+        ),
+        other => {
+            Error::new(ErrorKind::Conflict, other.to_string()).with_hint("Run the statement again.")
         }
     }
 }

@@ -3,8 +3,10 @@
 //! A door (REPL, Flight, HTTP) opens a [`Session`] of an [`Engine`], asks it for a [`Query`],
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
+mod clustering;
 mod commit;
 mod config;
+mod definition;
 mod engine;
 mod error;
 mod functions;
@@ -16,6 +18,7 @@ mod parse;
 mod query;
 mod resolve;
 mod rows;
+mod rules;
 mod scan;
 mod session;
 mod settings;

@@ -32,7 +32,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
-pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
+pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
 pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
@@ -44,6 +44,7 @@ use crate::engine::Engine;
 use columns::Matching;
 
 use crate::resolve::{catalog_schema, check_types};
+use crate::rules::Rules;
 use crate::session::Session;
 use crate::stores::{folder_url, location_url, store_root};
 use crate::write::Target;
@@ -62,6 +63,8 @@ pub(crate) struct LakeTable {
     matching: Matching,
     root: Url,
     source: Source,
+    /// What rows that are written are to be, where that is known.
+    rules: Option<Arc<Rules>>,
 }
 
 enum Source {
@@ -131,6 +134,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&location)?,
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
+            rules: None,
         })
     }
 
@@ -147,6 +151,8 @@ impl LakeTable {
             .map(|key| Ok(Arc::new(delta.schema.field_with_name(key)?.clone())))
             .collect::<Result<Vec<FieldRef>>>()?;
         let layout = layout(&Schema::new(columns), keys, Format::Delta);
+        // A rule that isn't understood matters to those alone who write.
+        let rules = delta.rules(shared).ok();
         let (source, schema) = match delta.files(layout.file_schema()).await? {
             delta::Files::Plain(files) => {
                 let schema = in_order_of(layout.table_schema(), &delta.schema)?;
@@ -167,6 +173,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&url)?,
             source,
+            rules,
         })
     }
 
@@ -185,6 +192,7 @@ impl LakeTable {
             matching: Matching::Id(found.ids.clone()),
             root: found.root.clone(),
             source: Source::Files { files: found.files.clone(), delta: None },
+            rules: None,
         })
     }
 
@@ -222,7 +230,22 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
+            rules: None,
         })
+    }
+
+    /// The table as rows are put into it: NULL stands for values that the table makes itself, so
+    /// that what must not be NULL is known when the rows are written.
+    pub(crate) fn as_target(mut self) -> Self {
+        let fields = self.schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self
+    }
+
+    /// What rows that are written are to be, where that is known.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// Where rows for this table go.
@@ -576,6 +599,10 @@ impl TableProvider for LakeTable {
             false => TableProviderFilterPushDown::Inexact,
         });
         Ok(support.collect())
+    }
+
+    fn get_column_default(&self, column: &str) -> Option<&Expr> {
+        self.rules.as_ref()?.default_of(column)
     }
 
     async fn insert_into(
