@@ -5,13 +5,16 @@ use std::pin::Pin;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use boathouse_catalog::{Error as CatalogError, Table, TableName};
+use datafusion::execution::session_state::SessionState;
 use futures::Stream;
 
 use crate::commit::{AppTransaction, Append};
+use crate::definition::Definition;
+use crate::rules::Rules;
 use crate::scan::LakeTable;
 use crate::session::Session;
 use crate::statement::{TableDefinition, create_table};
-use crate::write::{self, delta_schema};
+use crate::write::{self, delta_columns, delta_schema};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a bulk load goes.
@@ -99,12 +102,11 @@ async fn ingest(
         .await),
         (Some(table), ..) if has_done(session, &table, &target.transaction).await? => Ok(0),
         (existing, _, _) => {
+            let schema = delta_schema(&schema)?;
             let definition = TableDefinition {
                 name,
-                schema: delta_schema(&schema)?,
-                keys: Vec::new(),
-                comment: None,
-                properties: Default::default(),
+                definition: Definition::new(delta_columns(&schema)?, Vec::new()),
+                schema,
                 transaction: target.transaction,
                 if_not_exists: false,
                 or_replace: existing.is_some(),
@@ -136,7 +138,7 @@ async fn append(
     schema: &SchemaRef,
 ) -> Result<u64> {
     use datafusion::catalog::TableProvider as _;
-    use futures::TryStreamExt as _;
+    use futures::StreamExt as _;
     let wanted = table.schema();
     for field in schema.fields() {
         if !wanted.fields().iter().any(|known| known.name().eq_ignore_ascii_case(field.name())) {
@@ -151,15 +153,21 @@ async fn append(
     let target = table.write_target().await?;
     let how = Append { transaction, ..Append::default() };
     target.check(&how, &table.name)?;
-    let ordered = batches.and_then(move |batch| {
-        let wanted = wanted.clone();
-        async move { by_name(&batch, &wanted) }
-    });
-    write::insert(&session.engine, &target, &how, ordered).await
+    let state = session.query_state();
+    let ordered = batches.map(|batch| by_name(&batch?, &wanted, table.rules(), &state));
+    write::insert(&session.engine, &target, &how, ordered)
+        .await
+        .map_err(|error| error.about(format!("table \"{}\"", table.name)))
 }
 
-/// The batch with the columns of `wanted`, in its order; those that are missing are NULL.
-fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
+/// The batch with the columns of `wanted`, in its order; those that are missing have their
+/// default, or are NULL.
+fn by_name(
+    batch: &RecordBatch,
+    wanted: &SchemaRef,
+    rules: Option<&Rules>,
+    state: &SessionState,
+) -> Result<RecordBatch> {
     use arrow::array::new_null_array;
     use arrow::datatypes::{Field, Schema};
     let mut fields = Vec::with_capacity(wanted.fields().len());
@@ -170,7 +178,12 @@ fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
             schema.fields().iter().position(|f| f.name().eq_ignore_ascii_case(field.name()));
         let column = match found {
             Some(index) => batch.column(index).clone(),
-            None => new_null_array(field.data_type(), batch.num_rows()),
+            None => {
+                let rows = batch.num_rows();
+                let default = rules.map(|rules| rules.default_column(state, field.name(), rows));
+                let default = default.transpose()?.flatten();
+                default.unwrap_or_else(|| new_null_array(field.data_type(), rows))
+            }
         };
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
         columns.push(column);

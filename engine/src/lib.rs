@@ -4,8 +4,10 @@
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
 mod activity;
+mod clustering;
 mod commit;
 mod config;
+mod definition;
 mod engine;
 mod error;
 mod functions;
@@ -18,6 +20,7 @@ mod parse;
 mod query;
 mod resolve;
 mod rows;
+mod rules;
 mod scan;
 mod session;
 mod settings;

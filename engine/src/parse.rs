@@ -11,7 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
+pub(crate) use own::{
+    AlterPartitions, AlterTable, ColumnChange, ColumnDefinition, ColumnType, ConstraintKind,
+    Crawled, CrawlerStatement, CreateTable, PartitionChange, PartitionSpec, TableChange,
+    TableConstraint, check_forms,
+};
 
 use crate::commit::AppTransaction;
 use crate::hidden::Hidden;
@@ -33,6 +37,8 @@ pub(crate) enum Parsed {
     RefreshTable(Vec<String>),
     AlterPartitions(AlterPartitions),
     Crawler(CrawlerStatement),
+    CreateTable(Hidden<CreateTable>),
+    AlterTable(Hidden<AlterTable>),
 }
 
 /// Reads exactly one statement; a `;` may end it.
@@ -76,12 +82,15 @@ fn parse_sql(sql: &str) -> Result<Statement> {
         (None, _) => Err(Error::new(ErrorKind::Syntax, "there is no statement")),
         (Some(_), false) => Err(Error::new(ErrorKind::Syntax, "there is more than one statement")
             .with_hint("Send one statement at a time.")),
-        (Some(mut statement), true) => {
-            number_placeholders(&mut statement);
-            check_set_operations(&statement)?;
-            Ok(statement)
-        }
+        (Some(statement), true) => checked(statement),
     }
+}
+
+/// The statement with its parameters numbered, if it can be planned.
+fn checked(mut statement: Statement) -> Result<Statement> {
+    number_placeholders(&mut statement);
+    check_set_operations(&statement)?;
+    Ok(statement)
 }
 
 /// Refuses what would be nested too deeply for the planner's stack.

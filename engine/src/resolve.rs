@@ -24,11 +24,12 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Statement as Sql, TableObject};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 
 use crate::names::did_you_mean;
-use crate::parse::{Parsed, parse};
+use crate::parse::{Parsed, name_parts, parse};
 use crate::scan::{LakeTable, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
@@ -48,14 +49,30 @@ pub(crate) async fn resolve(
     statement: &Statement,
 ) -> Result<Arc<Sources>> {
     let sources = Arc::new(Sources::default());
-    let mut resolver = Resolver { session, sources: sources.clone(), found: HashMap::new() };
+    let database = &state.config_options().catalog.default_schema;
+    let target = insert_target(statement, database);
+    let mut resolver =
+        Resolver { session, sources: sources.clone(), target, found: HashMap::new() };
     resolver.resolve(state, statement, 0).await?;
     Ok(sources)
+}
+
+/// Database and name of the table that an INSERT puts rows into.
+fn insert_target(statement: &Statement, database: &str) -> Option<(String, String)> {
+    let Statement::Statement(sql) = statement else { return None };
+    let Sql::Insert(insert) = sql.as_ref() else { return None };
+    let TableObject::TableName(name) = &insert.table else { return None };
+    let mut parts = name_parts(name);
+    let table = parts.pop()?;
+    let database = parts.pop().unwrap_or_else(|| database.to_owned());
+    Some((database.to_lowercase(), table))
 }
 
 struct Resolver<'a> {
     session: &'a Session,
     sources: Arc<Sources>,
+    /// By database and table, what rows are put into.
+    target: Option<(String, String)>,
     /// By database and table, so that a table named twice is one version.
     found: HashMap<(String, String), Arc<dyn TableProvider>>,
 }
@@ -124,7 +141,9 @@ impl Resolver<'_> {
                 None => {
                     let location = location_of(&table.spec).unwrap_or_default();
                     self.sources.add(&full.to_string(), &location, format_of(&table.spec));
-                    Arc::new(LakeTable::open(self.session, table).await?)
+                    let table = LakeTable::open(self.session, table).await?;
+                    let is_target = self.target.as_ref() == Some(&key);
+                    Arc::new(if is_target { table.as_target() } else { table })
                 }
             }
         };

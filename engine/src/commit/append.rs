@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
-use deltalake::kernel::{Action, Add, Version};
+use deltalake::kernel::{Action, Add, Transaction, Version};
 use deltalake::logstore::{CommitOrBytes, LogStore, get_actions};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::change::Checked;
 use super::conflict::conflict;
 use super::{AppTransaction, COMMIT_ID, OVERTAKEN_MAX, log_store};
 use crate::engine::Shared;
@@ -25,6 +26,13 @@ pub(crate) struct Append {
     pub(crate) transaction: Option<AppTransaction>,
     /// Whether its rows were made from the table's own: then no others may come in between.
     pub(crate) read: Arc<AtomicBool>,
+}
+
+impl Append {
+    /// What the commit says of the number.
+    pub(crate) fn transaction(&self) -> Option<Transaction> {
+        self.transaction.as_ref().map(AppTransaction::action)
+    }
 }
 
 /// Adds files to the table of `snapshot`, with which they were written. Others' rows in between
@@ -86,7 +94,7 @@ impl Commit {
             ("isBlindAppend".to_owned(), Value::Bool(blind)),
             ("readVersion".to_owned(), Value::from(snapshot.table.version())),
         ];
-        let transactions = how.transaction.iter().map(AppTransaction::action).collect();
+        let transactions = how.transaction().into_iter().collect();
         let data = CommitData::new(actions, operation, about.into(), transactions);
         let bytes = data.get_bytes().map_err(DeltaTableError::from)?;
         Ok(Self { data, bytes })
@@ -119,14 +127,18 @@ impl Commit {
 
     async fn write(&self, log: &dyn LogStore, on: &DeltaSnapshot) -> Result<(), TransactionError> {
         let state = on.table.snapshot().map_err(unreadable)?;
-        PROTOCOL.can_commit(state.snapshot(), &self.data.actions, &self.data.operation)?;
+        let table = Checked::new(state.snapshot()).map_err(carried)?;
+        PROTOCOL.can_commit(&table, &self.data.actions, &self.data.operation)?;
         let entry = CommitOrBytes::LogBytes(self.bytes.clone());
         log.write_commit_entry(state.version() + 1, entry, Uuid::new_v4()).await
     }
 }
 
 fn unreadable(error: DeltaTableError) -> TransactionError {
-    let error = Error::from(error);
+    carried(error.into())
+}
+
+fn carried(error: Error) -> TransactionError {
     TransactionError::LogStoreError { msg: error.to_string(), source: Box::new(error) }
 }
 

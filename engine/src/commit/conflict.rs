@@ -24,7 +24,7 @@ impl From<TransactionError> for Error {
                 Err(_) => Error::new(ErrorKind::Unavailable, msg),
             },
             E::DeltaTableAppendOnly => Error::invalid("the table takes new rows only")
-                .with_hint("Its property delta.appendOnly says so."),
+                .with_hint("SET TBLPROPERTIES ('delta.appendOnly' = 'false') allows more."),
             E::UnsupportedTableFeatures(features) => Error::unsupported(format!(
                 "writing to a table that uses the Delta features {features:?}"
             )),

@@ -4,9 +4,9 @@
 //! of whatever others committed; statements of the Delta library commit through the same log.
 
 mod append;
+mod change;
 mod checkpoint;
 mod conflict;
-mod follow;
 mod log_store;
 mod probe;
 mod settle;
@@ -26,7 +26,7 @@ use crate::engine::Shared;
 use log_store::SettledLog;
 
 pub(crate) use append::{Append, append, is_done};
-pub(crate) use follow::follow;
+pub(crate) use change::{commit, commit_first, commit_next};
 pub use transaction::AppTransaction;
 
 /// The name of a commit's own id in `commitInfo`, as Spark writes it too.

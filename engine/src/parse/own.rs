@@ -1,10 +1,18 @@
-//! Statements that DataFusion's grammar doesn't have.
+//! Statements that DataFusion's grammar doesn't have, or not all of.
+
+mod alter_table;
+mod create_table;
 
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+pub(crate) use alter_table::{AlterTable, ColumnChange, TableChange};
+pub(crate) use create_table::{
+    ColumnDefinition, ColumnType, ConstraintKind, CreateTable, TableConstraint, check_forms,
+};
 
 use super::{Parsed, fold, name_parts};
 use crate::{Error, Result};
@@ -65,7 +73,7 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
     let words: Vec<String> = tokens
         .iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-        .take(3)
+        .take(4)
         .map(|token| token.token.to_string().to_ascii_uppercase())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -73,7 +81,7 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
     let parsed = match words.as_slice() {
         ["SHOW", "PARTITIONS", ..] => Parsed::ShowPartitions(own.skip(2).table()?),
         ["REFRESH", "TABLE", ..] => Parsed::RefreshTable(own.skip(2).table()?),
-        ["MSCK", "REPAIR", "TABLE"] => Parsed::RefreshTable(own.skip(3).table()?),
+        ["MSCK", "REPAIR", "TABLE", ..] => Parsed::RefreshTable(own.skip(3).table()?),
         ["CREATE", "CRAWLER", ..] => Parsed::Crawler(own.skip(2).create_crawler()?),
         ["DROP", "CRAWLER", ..] => Parsed::Crawler(own.skip(2).drop_crawler()?),
         ["SHOW", "CRAWLERS", ..] => {
@@ -84,8 +92,14 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
         ["EXPLAIN", "CRAWL", ..] => Parsed::Crawler(own.skip(2).crawl(true)?),
         ["ALTER", "TABLE", ..] => match own.skip(2).alter_partitions()? {
             Some(alter) => Parsed::AlterPartitions(alter),
-            None => return Ok(None),
+            None => {
+                own = Own::new(tokens);
+                own.skip(2).alter_table()?
+            }
         },
+        ["CREATE", "TABLE", ..] => own.skip(2).create_table(false)?,
+        ["CREATE", "OR", "REPLACE", "TABLE"] => own.skip(4).create_table(true)?,
+        ["COMMENT", "ON", ..] => own.skip(2).comment_on()?,
         _ => return Ok(None),
     };
     own.end()?;
@@ -96,7 +110,8 @@ struct Own<'a>(Parser<'a>);
 
 impl Own<'_> {
     fn new(tokens: &[TokenWithSpan]) -> Self {
-        Self(Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens.to_vec()))
+        let parser = Parser::new(&GenericDialect {}).with_recursion_limit(super::NESTING_MAX);
+        Self(parser.with_tokens_with_locations(tokens.to_vec()))
     }
 
     fn skip(&mut self, tokens: usize) -> &mut Self {

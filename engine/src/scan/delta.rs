@@ -1,10 +1,10 @@
 //! Delta tables: snapshots, kept and advanced, and their active files.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use boathouse_catalog::Table;
+use boathouse_catalog::{Table, TableSpec};
 use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use datafusion::common::stats::Precision;
@@ -19,6 +19,7 @@ use super::files::{ScanFile, partition_value};
 use super::storage::{absolute, location_of};
 use crate::commit::log_store;
 use crate::engine::Shared;
+use crate::rules::Rules;
 use crate::session::Session;
 use crate::statement::partition_text;
 use crate::stores::{folder_url, store_path};
@@ -46,6 +47,8 @@ pub(crate) struct DeltaSnapshot {
     pub(crate) schema: SchemaRef,
     pub(crate) partition_columns: Vec<String>,
     files: OnceCell<Files>,
+    rules: OnceLock<Result<Arc<Rules>>>,
+    clustering: OnceCell<Vec<String>>,
 }
 
 /// How a snapshot's rows are found.
@@ -117,7 +120,26 @@ impl DeltaSnapshot {
         let snapshot = table.snapshot()?.snapshot();
         let schema = plain_schema(&snapshot.arrow_schema());
         let partition_columns = snapshot.metadata().partition_columns().to_vec();
-        Ok(Self { table, url, schema, partition_columns, files: OnceCell::new() })
+        Ok(Self {
+            table,
+            url,
+            schema,
+            partition_columns,
+            files: OnceCell::new(),
+            rules: OnceLock::new(),
+            clustering: OnceCell::new(),
+        })
+    }
+
+    /// What rows that are written to the table are to be. The settings of no session count.
+    pub(crate) fn rules(&self, shared: &Shared) -> Result<Arc<Rules>> {
+        self.rules.get_or_init(|| Rules::of_delta(&shared.base_state, self).map(Arc::new)).clone()
+    }
+
+    /// The columns by which rows are sorted; read from the log once.
+    pub(crate) async fn clustering(&self, shared: &Shared) -> Result<Vec<String>> {
+        let read = || crate::definition::clustering(shared, self);
+        Ok(self.clustering.get_or_try_init(read).await?.clone())
     }
 
     /// The files of this version; read from the log once.
@@ -196,13 +218,18 @@ impl DeltaSnapshot {
     }
 }
 
+/// The folder of a Delta table of the catalog.
+pub(crate) fn delta_url(spec: &TableSpec) -> Result<Url> {
+    let location = location_of(spec).unwrap_or_default();
+    Ok(folder_url(absolute(&location)?))
+}
+
 /// What SHOW PARTITIONS says of a Delta table: partition, files, rows and bytes of each.
 pub(crate) async fn delta_partitions(
     session: &Session,
     table: &Table,
 ) -> Result<Vec<Vec<Option<String>>>> {
-    let location = location_of(&table.spec).unwrap_or_default();
-    let url = folder_url(absolute(&location)?);
+    let url = delta_url(&table.spec)?;
     let shared = session.engine.shared();
     let delta = shared.delta_tables.newest(shared, &url).await?;
     let keys: Vec<&str> = delta.partition_columns.iter().map(String::as_str).collect();

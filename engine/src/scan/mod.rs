@@ -33,19 +33,20 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
-pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
+pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
 pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
 pub(crate) use iceberg::IcebergTables;
 pub(crate) use projection::{Projection, is_projected};
-pub(crate) use storage::{Reading, absolute, format_of, location_of, reading};
+pub(crate) use storage::{Reading, format_of, location_of, reading};
 
 use crate::commit::{AppTransaction, Append};
 use crate::engine::Engine;
 use columns::Matching;
 
 use crate::resolve::{catalog_schema, check_types};
+use crate::rules::Rules;
 use crate::session::Session;
 use crate::stores::{folder_url, location_url, store_root};
 use crate::write::Target;
@@ -66,6 +67,8 @@ pub(crate) struct LakeTable {
     source: Source,
     /// Whether the statement reads it: set when a scan of it is planned.
     read: Arc<AtomicBool>,
+    /// What rows that are written are to be, where that is known.
+    rules: Option<Arc<Rules>>,
 }
 
 enum Source {
@@ -136,6 +139,7 @@ impl LakeTable {
             root: store_root(&location)?,
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
             read: Arc::default(),
+            rules: None,
         })
     }
 
@@ -152,6 +156,8 @@ impl LakeTable {
             .map(|key| Ok(Arc::new(delta.schema.field_with_name(key)?.clone())))
             .collect::<Result<Vec<FieldRef>>>()?;
         let layout = layout(&Schema::new(columns), keys, Format::Delta);
+        // A rule that isn't understood matters to those alone who write.
+        let rules = delta.rules(shared).ok();
         let (source, schema) = match delta.files(layout.file_schema()).await? {
             delta::Files::Plain(files) => {
                 let schema = in_order_of(layout.table_schema(), &delta.schema)?;
@@ -173,6 +179,7 @@ impl LakeTable {
             root: store_root(&url)?,
             source,
             read: Arc::default(),
+            rules,
         })
     }
 
@@ -192,6 +199,7 @@ impl LakeTable {
             root: found.root.clone(),
             source: Source::Files { files: found.files.clone(), delta: None },
             read: Arc::default(),
+            rules: None,
         })
     }
 
@@ -230,7 +238,22 @@ impl LakeTable {
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
             read: Arc::default(),
+            rules: None,
         })
+    }
+
+    /// The table as rows are put into it: NULL stands for values that the table makes itself, so
+    /// that what must not be NULL is known when the rows are written.
+    pub(crate) fn as_target(mut self) -> Self {
+        let fields = self.schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self
+    }
+
+    /// What rows that are written are to be, where that is known.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// Where rows for this table go.
@@ -585,6 +608,10 @@ impl TableProvider for LakeTable {
             false => TableProviderFilterPushDown::Inexact,
         });
         Ok(support.collect())
+    }
+
+    fn get_column_default(&self, column: &str) -> Option<&Expr> {
+        self.rules.as_ref()?.default_of(column)
     }
 
     async fn insert_into(

@@ -13,7 +13,9 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::ast::{ColumnDef, Value};
 
-use super::create_table::{column_comments, column_schema};
+use super::create_table::{
+    already_exists, check_replaced, column_comments, column_schema, install,
+};
 use super::{Command, command};
 use crate::hidden::Hidden;
 use crate::parse::name_parts;
@@ -93,20 +95,22 @@ impl Command for CreateExternal {
         if existing.is_some() && self.if_not_exists {
             return Ok(Vec::new());
         }
-        if let Some(existing) = existing {
+        if let Some(existing) = &existing {
             if !self.or_replace {
-                return Err(super::create_table::already_exists(&self.name));
+                return Err(already_exists(&self.name));
             }
-            super::create_table::drop_for_replacing(session, &existing).await?;
+            check_replaced(existing)?;
         }
         let (spec, partitions) = self
             .spec(session)
             .await
             .map_err(|error| error.about(format!("table \"{}\"", self.name)))?;
-        match catalog.create_table(&self.name, spec, partitions).await {
-            Ok(_) => Ok(Vec::new()),
-            Err(CatalogError::AlreadyExists { .. }) if self.if_not_exists => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        match install(session, &self.name, spec, partitions, existing).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.if_not_exists => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -8,12 +8,11 @@ use boathouse_catalog::{Format, PartitionFilter, TableName, TableType, Update};
 
 use super::create_external_table::rediscover;
 use super::{Command, command};
-use crate::commit::follow;
+use crate::definition::follow;
 use crate::query::Plan;
 use crate::resolve::not_found;
-use crate::scan::{Projection, absolute, format_of, location_of};
+use crate::scan::{Projection, format_of};
 use crate::session::Session;
-use crate::stores::folder_url;
 use crate::{Error, ErrorKind, Result};
 
 struct Refresh {
@@ -40,12 +39,10 @@ impl Command for Refresh {
         let table = catalog.table(&self.name).await?;
         let format = format_of(&table.spec);
         if format == Some(Format::Delta) {
-            let location = location_of(&table.spec).unwrap_or_default();
-            let url = folder_url(absolute(&location)?);
-            return follow(session.engine.shared(), &self.name, &url)
-                .await
-                .map(|()| Vec::new())
-                .map_err(|error| error.about(format!("table \"{}\"", self.name)));
+            let snapshot = super::alter_table::snapshot(session, &table).await?;
+            let shared = session.engine.shared();
+            follow(shared, &table, &snapshot, None).await?;
+            return Ok(Vec::new());
         }
         if format == Some(Format::Iceberg) || Projection::of(&table)?.is_some() {
             // Every query reads the newest version of its log, or lists its folders.
