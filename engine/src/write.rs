@@ -17,6 +17,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake::kernel::transaction::{PROTOCOL, TableReference, TransactionError};
 use deltalake::kernel::{Action, Add, StructType};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -49,6 +50,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn delta(snapshot: Arc<DeltaSnapshot>) -> Result<Self> {
+        check_features(&snapshot)?;
         let metadata = snapshot.table.snapshot()?.metadata();
         let mapping = metadata.configuration().get("delta.columnMapping.mode");
         if mapping.is_some_and(|mode| mode != "none") {
@@ -97,6 +99,22 @@ impl Target {
             Self::Delta(snapshot) => append(shared, snapshot, adds).await,
             Self::External(table) => register(shared, table, adds).await,
         }
+    }
+}
+
+/// Refuses a table with a feature that the Delta library can't write.
+fn check_features(snapshot: &DeltaSnapshot) -> Result<()> {
+    let state: &dyn TableReference = snapshot.table.snapshot()?.snapshot();
+    match PROTOCOL.can_write_to(state) {
+        Err(TransactionError::UnsupportedTableFeatures(features)) => {
+            let names: Vec<String> = features.iter().map(ToString::to_string).collect();
+            Err(Error::unsupported(format!(
+                "writing to {}, which uses the Delta feature {}",
+                snapshot.url,
+                names.join(" and ")
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -177,6 +195,16 @@ pub(crate) async fn insert(
         target.commit(shared, adds).await?;
     }
     Ok(rows)
+}
+
+/// Writes new rows of a Delta table as files of it.
+pub(crate) async fn new_files(
+    shared: &Shared,
+    delta: &DeltaSnapshot,
+    data: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<(Vec<Add>, u64)> {
+    let keys = delta.partition_columns.clone();
+    write_files(shared, &delta.url, delta.schema.clone(), keys, data).await
 }
 
 /// Writes `data` as Parquet files under `location`, cast to `schema` by position. The files

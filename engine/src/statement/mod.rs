@@ -6,6 +6,7 @@ mod create_external_table;
 mod create_table;
 mod database;
 mod describe;
+mod dml;
 mod drop_table;
 mod explain;
 mod refresh_table;
@@ -84,6 +85,7 @@ async fn plan_sql(
     match sql {
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
         Sql::Insert(_) => rows::plan(session, statement, QueryKind::RowCount, values).await,
+        sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {
             database::plan_create(session, db_name, *if_not_exists)
         }
