@@ -52,7 +52,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
-    let mut statements = DFParserBuilder::new(sql)
+    let mut statements = DFParserBuilder::new(own::with_stars(tokens))
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()

@@ -588,8 +588,8 @@ impl TableProvider for LakeTable {
         op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         if op != InsertOp::Append {
-            return Err(Error::unsupported("INSERT OVERWRITE and REPLACE INTO")
-                .with_hint("Use INSERT INTO, or CREATE OR REPLACE TABLE … AS SELECT.")
+            return Err(Error::unsupported("REPLACE INTO")
+                .with_hint("Use INSERT OVERWRITE, or MERGE INTO … WHEN MATCHED THEN UPDATE.")
                 .into());
         }
         let target = self.write_target().await?;

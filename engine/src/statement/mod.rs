@@ -83,9 +83,9 @@ async fn plan_sql(
     values: Option<ParamValues>,
 ) -> Result<Plan> {
     match sql {
+        sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
         Sql::Insert(_) => rows::plan(session, statement, QueryKind::RowCount, values).await,
-        sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {
             database::plan_create(session, db_name, *if_not_exists)
         }

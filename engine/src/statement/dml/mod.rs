@@ -10,6 +10,8 @@ mod assign;
 mod conflicts;
 mod delete;
 mod execution;
+mod merge;
+mod overwrite;
 mod queries;
 mod selection;
 mod target;
@@ -29,6 +31,8 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 
 use self::execution::Execution;
+use self::merge::Merge;
+use self::overwrite::Overwrite;
 use self::target::{Named, TargetTable};
 use self::update::Assignments;
 use super::{Action, Command};
@@ -54,6 +58,8 @@ enum Work {
     /// The plan finds the rows; none means all.
     Delete(Option<LogicalPlan>),
     Update(Option<LogicalPlan>, Assignments),
+    Merge(Merge),
+    Overwrite(Overwrite),
 }
 
 impl Work {
@@ -61,13 +67,19 @@ impl Work {
         match self {
             Self::Delete(find) => find.iter_mut().collect(),
             Self::Update(find, set) => find.iter_mut().chain([&mut set.values]).collect(),
+            Self::Merge(merge) => vec![&mut merge.joined],
+            Self::Overwrite(overwrite) => overwrite.plans(),
         }
     }
 }
 
 /// Whether it's one of these statements.
 pub(super) fn is_dml(sql: &Sql) -> bool {
-    matches!(sql, Sql::Delete(_) | Sql::Update(_) | Sql::Truncate(_))
+    match sql {
+        Sql::Delete(_) | Sql::Update(_) | Sql::Truncate(_) | Sql::Merge(_) => true,
+        Sql::Insert(insert) => insert.overwrite,
+        _ => false,
+    }
 }
 
 /// Plans the statement; without values for its parameters it can't be run.
@@ -137,6 +149,18 @@ impl Change {
                 let target = begin(&mut state, &named, "TRUNCATE").await?;
                 (target, Work::Delete(None))
             }
+            Sql::Merge(merge) => {
+                let named = Named::of_factor(&merge.table, "MERGE INTO")?;
+                let target = begin(&mut state, &named, "MERGE INTO").await?;
+                let merge = merge::plan(&state, &target, &named, merge).await?;
+                (target, Work::Merge(merge))
+            }
+            Sql::Insert(insert) => {
+                let named = Named { name: overwrite::table(insert)?, alias: None };
+                let target = begin(&mut state, &named, "INSERT OVERWRITE").await?;
+                let overwrite = overwrite::plan(&state, &target, insert).await?;
+                (target, Work::Overwrite(overwrite))
+            }
             _ => return Err(not_dml()),
         };
         Ok(Self { state, sources, target, work })
@@ -155,6 +179,8 @@ impl Change {
         let rows = match &self.work {
             Work::Delete(find) => delete::run(&run, target, find.as_ref()).await,
             Work::Update(find, set) => update::run(&run, target, find.as_ref(), set).await,
+            Work::Merge(merge) => merge::run(&run, target, merge).await,
+            Work::Overwrite(overwrite) => overwrite::run(&run, target, overwrite).await,
         };
         rows.map_err(|error| match error.kind() {
             ErrorKind::Conflict => error,

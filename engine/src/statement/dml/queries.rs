@@ -5,7 +5,7 @@ use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
+    Expr as SqlExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql, TableFactor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -34,6 +34,22 @@ pub(super) fn query(from: &str, items: Vec<SelectItem>, filter: Option<SqlExpr>)
     select.projection = items;
     select.selection = filter;
     Ok(query)
+}
+
+/// `*`
+pub(super) fn star() -> Result<Vec<SelectItem>> {
+    let text = "SELECT * FROM x";
+    let mut query = Parser::new(&GenericDialect {}).try_with_sql(text)?.parse_query()?;
+    Ok(std::mem::take(&mut select_of(&mut query)?.projection))
+}
+
+/// Puts a table in the place of the one that a query reads.
+pub(super) fn replace_from(select: &mut Select, table: TableFactor) -> Result<()> {
+    match select.from.first_mut() {
+        Some(from) => from.relation = table,
+        None => return Err(Error::internal("the query has no FROM")),
+    }
+    Ok(())
 }
 
 /// The place of each row of the table that a query knows under `alias`.

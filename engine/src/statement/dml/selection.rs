@@ -77,7 +77,7 @@ impl Selection {
         self.files.get(&file).map_or(0, RoaringTreemap::len)
     }
 
-    fn has(&self, (file, row): (u32, u64)) -> bool {
+    pub(super) fn has(&self, (file, row): (u32, u64)) -> bool {
         self.files.get(&file).is_some_and(|rows| rows.contains(row))
     }
 }
