@@ -65,9 +65,10 @@ pub(crate) type RunningQuery = Arc<FlightInfo>;
 /// What will come of `sql`, as far as its first word tells.
 pub(super) fn kind(sql: &str) -> QueryKind {
     match statements::first_word(sql).as_str() {
-        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY" => QueryKind::RowCount,
-        "CREATE" | "DROP" | "ALTER" | "TRUNCATE" | "COMMENT" | "GRANT" | "REVOKE" | "USE"
-        | "SET" | "RESET" => QueryKind::Command,
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "COPY" => QueryKind::RowCount,
+        "CREATE" | "DROP" | "ALTER" | "COMMENT" | "GRANT" | "REVOKE" | "USE" | "SET" | "RESET" => {
+            QueryKind::Command
+        }
         _ => QueryKind::Rows,
     }
 }

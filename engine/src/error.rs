@@ -7,7 +7,6 @@ use boathouse_catalog as catalog;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::parquet::errors::ParquetError;
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::TransactionError;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, Tokenizer};

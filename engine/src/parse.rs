@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use own::{
@@ -54,25 +55,27 @@ pub(crate) fn parse(sql: &str) -> Result<Parsed> {
 }
 
 fn parse_text(sql: &str) -> Result<Parsed> {
-    let tokens =
-        Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
-            Error::from(datafusion::sql::sqlparser::parser::ParserError::from(error))
-        })?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(ParserError::from)?;
     check_depth(&tokens)?;
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
     match once::split(sql, &tokens)? {
         Some((insert, transaction)) => {
-            Ok(Parsed::InsertOnce(Hidden::new(parse_sql(insert)?), transaction))
+            let tokens = Tokenizer::new(&GenericDialect {}, insert)
+                .tokenize_with_location()
+                .map_err(ParserError::from)?;
+            Ok(Parsed::InsertOnce(Hidden::new(parse_tokens(tokens)?), transaction))
         }
-        None => Ok(Parsed::Sql(Hidden::new(parse_sql(sql)?))),
+        None => Ok(Parsed::Sql(Hidden::new(parse_tokens(own::with_stars(tokens))?))),
     }
 }
 
 /// One statement of DataFusion's grammar.
-fn parse_sql(sql: &str) -> Result<Statement> {
-    let mut statements = DFParserBuilder::new(sql)
+fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()

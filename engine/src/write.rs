@@ -16,6 +16,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, StructType};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{Stream, StreamExt};
@@ -24,7 +25,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::clustering::Run;
-use crate::commit::{AppTransaction, Append, append, commit_first, is_done};
+use crate::commit::{AppTransaction, Append, Checked, append, commit_first, is_done};
 use crate::definition::Definition;
 use crate::engine::{Engine, Shared};
 use crate::rules::{Allotment, Rules, insert_with_identity, marked};
@@ -50,6 +51,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn delta(snapshot: Arc<DeltaSnapshot>) -> Result<Self> {
+        check_features(&snapshot)?;
         let metadata = snapshot.table.snapshot()?.metadata();
         let mapping = metadata.configuration().get("delta.columnMapping.mode");
         if mapping.is_some_and(|mode| mode != "none") {
@@ -122,6 +124,22 @@ impl Target {
             Self::Delta(snapshot) => append(shared, snapshot, adds, how).await,
             Self::External(table) => register(shared, table, adds).await.map(|()| true),
         }
+    }
+}
+
+/// Refuses a table with a feature that the Delta library can't write.
+fn check_features(snapshot: &DeltaSnapshot) -> Result<()> {
+    let state = Checked::new(snapshot.table.snapshot()?.snapshot())?;
+    match PROTOCOL.can_write_to(&state) {
+        Err(TransactionError::UnsupportedTableFeatures(features)) => {
+            let names: Vec<String> = features.iter().map(ToString::to_string).collect();
+            Err(Error::unsupported(format!(
+                "writing to {}, which uses the Delta feature {}",
+                snapshot.url,
+                names.join(" and ")
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -261,6 +279,16 @@ impl Written {
         }
         Ok(actions)
     }
+}
+
+/// Writes new rows of a Delta table as files of it.
+pub(crate) async fn new_files(
+    shared: &Shared,
+    delta: &DeltaSnapshot,
+    data: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<Written> {
+    let (place, rules) = (Place::of(shared, delta).await?, delta.rules(shared)?);
+    write_files(shared, &place, &rules, data).await
 }
 
 /// Writes `data` as Parquet files at `place`, each row as `rules` make it.

@@ -114,7 +114,11 @@ async fn through_flight(
 /// Whether a client would send this as an update.
 fn changes_something(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
-    ["COPY", "CREATE", "DROP", "INSERT", "RESET", "SET", "USE"].contains(&first.as_str())
+    let updates = [
+        "COPY", "CREATE", "DELETE", "DROP", "INSERT", "MERGE", "RESET", "SET", "TRUNCATE",
+        "UPDATE", "USE",
+    ];
+    updates.contains(&first.as_str())
 }
 
 fn message(error: FlightError) -> String {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod commit;
+mod dml;
 mod door;
 mod flight;
 mod others;

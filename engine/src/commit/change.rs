@@ -67,13 +67,13 @@ pub(crate) async fn commit_first(
 
 /// A table as the Delta library sees it when it checks whether it may commit: without the
 /// features that the library doesn't have and Boathouse does.
-pub(super) struct Checked<'a> {
+pub(crate) struct Checked<'a> {
     state: &'a EagerSnapshot,
     protocol: Protocol,
 }
 
 impl<'a> Checked<'a> {
-    pub(super) fn new(state: &'a EagerSnapshot) -> Result<Self> {
+    pub(crate) fn new(state: &'a EagerSnapshot) -> Result<Self> {
         Ok(Self { state, protocol: without_own_features(state.protocol())? })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 pub(crate) use alter_table::{AlterTable, ColumnChange, TableChange};
 pub(crate) use create_table::{
@@ -104,6 +104,41 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
     };
     own.end()?;
     Ok(Some(parsed))
+}
+
+/// The tokens with `UPDATE SET *` and `INSERT *` of a MERGE as the grammar has them:
+/// `SET "*" = DEFAULT` and `INSERT ROW`.
+pub(super) fn with_stars(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_merge = tokens
+        .iter()
+        .filter(|token| matches!(token.token, Token::Word(_)))
+        .take(4)
+        .any(|token| is_word(&token.token, "MERGE"));
+    if !is_merge {
+        return tokens;
+    }
+    let mut written = Vec::with_capacity(tokens.len());
+    let mut last = Token::EOF;
+    for token in tokens {
+        let put = |tokens: &[Token], written: &mut Vec<TokenWithSpan>| {
+            let place = |token: &Token| TokenWithSpan::new(token.clone(), Span::empty());
+            written.extend(tokens.iter().map(place));
+        };
+        let is_star = token.token == Token::Mul;
+        let is_space = matches!(token.token, Token::Whitespace(_));
+        if is_star && is_word(&last, "SET") {
+            let column = Token::make_word("*", Some('"'));
+            put(&[column, Token::Eq, Token::make_keyword("DEFAULT")], &mut written);
+        } else if is_star && is_word(&last, "INSERT") {
+            put(&[Token::make_keyword("ROW")], &mut written);
+        } else {
+            if !is_space {
+                last = token.token.clone();
+            }
+            written.push(token);
+        }
+    }
+    written
 }
 
 struct Own<'a>(Parser<'a>);

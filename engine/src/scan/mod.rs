@@ -8,6 +8,7 @@ mod files;
 mod format;
 mod iceberg;
 mod projection;
+mod rewrite;
 mod storage;
 mod text;
 
@@ -39,6 +40,7 @@ pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
 pub(crate) use iceberg::IcebergTables;
 pub(crate) use projection::{Projection, is_projected};
+pub(crate) use rewrite::{DeltaFiles, FILE, ROW};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
 
 use crate::commit::{AppTransaction, Append};
@@ -294,10 +296,10 @@ impl LakeTable {
                 return Err(Error::internal("a mapped table has no file list"));
             }
         };
-        let partitioned = !self.layout.table_partition_cols().is_empty();
-        let partitions = |files: &[ScanFile]| match partitioned {
-            true => distinct_partitions(files),
-            false => 1,
+        let keys = rewrite::own_keys(&self.layout);
+        let partitions = |files: &[ScanFile]| match keys {
+            0 => 1,
+            keys => distinct_partitions(files, keys),
         };
         let (of_partitions, of_files) = (partitions(files), files.len() as u64);
         let files = files::in_partitions(
@@ -410,6 +412,7 @@ impl LakeTable {
                     .with_statistics(file.statistics.unwrap_or_else(|| unknown.clone()))
                     .with_extension(report.clone())
             })
+            .map(|file| rewrite::with_made_columns(file, &self.layout))
             .collect();
         let statistics = self.merged(&files)?;
         let groups = FileGroup::new(files)
@@ -517,9 +520,9 @@ fn in_order_of(layout: &Schema, wanted: &Schema) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-fn distinct_partitions(files: &[ScanFile]) -> u64 {
+fn distinct_partitions(files: &[ScanFile], keys: usize) -> u64 {
     let values: std::collections::HashSet<_> =
-        files.iter().map(|file| &file.partition_values).collect();
+        files.iter().map(|file| file.partition_values.get(..keys)).collect();
     values.len() as u64
 }
 
@@ -621,8 +624,8 @@ impl TableProvider for LakeTable {
         op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         if op != InsertOp::Append {
-            return Err(Error::unsupported("INSERT OVERWRITE and REPLACE INTO")
-                .with_hint("Use INSERT INTO, or CREATE OR REPLACE TABLE … AS SELECT.")
+            return Err(Error::unsupported("REPLACE INTO")
+                .with_hint("Use INSERT OVERWRITE, or MERGE INTO … WHEN MATCHED THEN UPDATE.")
                 .into());
         }
         let target = self.write_target().await?;

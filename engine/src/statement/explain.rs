@@ -17,7 +17,7 @@ use datafusion::sql::parser::{ExplainStatement, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use futures::TryStreamExt;
 
-use super::{Action, Command, listing, rows, text_batch, text_columns};
+use super::{Action, Command, dml, listing, rows, text_batch, text_columns};
 use crate::query::{Plan, QueryKind};
 use crate::resolve::{Sources, resolve};
 use crate::scan::report_of;
@@ -40,11 +40,12 @@ struct ExplainAnalyze {
 pub(super) async fn plan(session: &Session, explain: &ExplainStatement) -> Result<Plan> {
     let kind = match explain.statement.as_ref() {
         Statement::Statement(sql) => match sql.as_ref() {
+            sql if dml::is_dml(sql) => return plan_dml(session, explain).await,
             Sql::Query(_) => QueryKind::Rows,
             Sql::Insert(_) => QueryKind::RowCount,
             other => {
                 return Err(Error::unsupported(format!("EXPLAIN of {}", super::kind_of(other)))
-                    .with_hint("EXPLAIN takes a query or an INSERT."));
+                    .with_hint("EXPLAIN takes a query, INSERT, UPDATE, DELETE or MERGE."));
             }
         },
         _ => return Err(Error::unsupported("EXPLAIN of this statement")),
@@ -78,6 +79,26 @@ pub(super) async fn plan(session: &Session, explain: &ExplainStatement) -> Resul
         .await
         .map_err(|error| sources.name(error.into()))?;
     let rows = plans(&optimized, &physical, options.verbose.then_some(&logical));
+    Ok(listing(schema.clone(), Explain { schema, rows }))
+}
+
+/// Shows how the rows are found that a statement changes.
+async fn plan_dml(session: &Session, explain: &ExplainStatement) -> Result<Plan> {
+    if explain.options.analyze {
+        return Err(Error::unsupported("EXPLAIN ANALYZE of a statement that changes rows")
+            .with_hint("Use EXPLAIN, or EXPLAIN ANALYZE of a SELECT with the same condition."));
+    }
+    let schema = text_columns(&["plan_type", "plan"]);
+    let (state, sources, plan) = dml::explained(session, &explain.statement).await?;
+    let rows = match plan {
+        Some(logical) => {
+            let optimized = state.optimize(&logical)?;
+            let physical = state.query_planner().create_physical_plan(&optimized, &state).await;
+            let physical = physical.map_err(|error| sources.name(error.into()))?;
+            plans(&optimized, &physical, explain.options.verbose.then_some(&logical))
+        }
+        None => vec![vec![Some("logical_plan".to_owned()), Some("all rows".to_owned())]],
+    };
     Ok(listing(schema.clone(), Explain { schema, rows }))
 }
 

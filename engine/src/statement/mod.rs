@@ -8,6 +8,7 @@ mod create_table;
 mod database;
 mod declared;
 mod describe;
+mod dml;
 mod drop_table;
 mod explain;
 mod insert;
@@ -93,6 +94,7 @@ async fn plan_sql(
     values: Option<ParamValues>,
 ) -> Result<Plan> {
     match sql {
+        sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
         Sql::Insert(insert) => insert::plan(session, statement, insert, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {

@@ -1,5 +1,6 @@
 //! SELECT and INSERT: statements that are a physical plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::ParamValues;
@@ -46,7 +47,7 @@ async fn plan_in(
     let sources = resolve(session, &mut state, statement).await?;
     let logical = state.statement_to_plan(statement.clone()).await?;
     check_target(&logical)?;
-    let parameters = parameters(&logical)?;
+    let parameters = parameters([&logical])?;
     let logical = match values {
         Some(values) => logical.replace_params_with_values(&values)?,
         None if parameters.is_empty() => logical,
@@ -78,10 +79,18 @@ fn check_target(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-/// The parameters by number, or by name where they have names.
-fn parameters(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
-    let mut parameters: Vec<Parameter> = plan
-        .get_parameter_types()?
+/// The parameters of plans by number, or by name where they have names.
+pub(super) fn parameters<'a>(
+    plans: impl IntoIterator<Item = &'a LogicalPlan>,
+) -> Result<Vec<Parameter>> {
+    let mut types = BTreeMap::new();
+    for plan in plans {
+        for (name, data_type) in plan.get_parameter_types()? {
+            let known = types.entry(name).or_insert(None);
+            *known = known.take().or(data_type);
+        }
+    }
+    let mut parameters: Vec<Parameter> = types
         .into_iter()
         .map(|(name, data_type)| Parameter {
             name,

@@ -1,0 +1,6 @@
+//! Statements that change rows, against a model of the table in memory.
+
+mod conflicts;
+mod model;
+mod parameters;
+mod random;
