@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod functions;
 mod hidden;
+mod history;
 mod ingest;
 mod interrupt;
 mod names;

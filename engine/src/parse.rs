@@ -1,6 +1,7 @@
 //! SQL text to one statement.
 
 mod own;
+mod versions;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -10,7 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
+pub(crate) use own::{
+    AlterPartitions, Converted, Crawled, CrawlerStatement, Maintenance, PartitionChange,
+    PartitionSpec,
+};
+pub(crate) use versions::{AsOf, as_written, split_name};
 
 use crate::hidden::Hidden;
 use crate::{Error, ErrorKind, Result};
@@ -29,6 +34,7 @@ pub(crate) enum Parsed {
     RefreshTable(Vec<String>),
     AlterPartitions(AlterPartitions),
     Crawler(CrawlerStatement),
+    Maintenance(Maintenance),
 }
 
 /// Reads exactly one statement; a `;` may end it.
@@ -52,7 +58,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
-    let mut statements = DFParserBuilder::new(sql)
+    let mut statements = DFParserBuilder::new(versions::fold_clauses(tokens)?)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()
@@ -64,6 +70,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
             .with_hint("Send one statement at a time.")),
         (Some(mut statement), true) => {
             number_placeholders(&mut statement);
+            versions::name_versions(&mut statement)?;
             check_set_operations(&statement)?;
             Ok(Parsed::Sql(Hidden::new(statement)))
         }

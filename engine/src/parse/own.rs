@@ -1,10 +1,14 @@
 //! Statements that DataFusion's grammar doesn't have.
 
+mod maintenance;
+
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+pub(crate) use maintenance::{Converted, Maintenance};
 
 use super::{Parsed, fold, name_parts};
 use crate::{Error, Result};
@@ -86,7 +90,10 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
             Some(alter) => Parsed::AlterPartitions(alter),
             None => return Ok(None),
         },
-        _ => return Ok(None),
+        words => match maintenance::statement(words, &mut own)? {
+            Some(statement) => Parsed::Maintenance(statement),
+            None => return Ok(None),
+        },
     };
     own.end()?;
     Ok(Some(parsed))
@@ -260,7 +267,7 @@ impl Own<'_> {
     }
 }
 
-fn is_word(token: &Token, word: &str) -> bool {
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
     match token {
         Token::Word(found) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
         _ => false,

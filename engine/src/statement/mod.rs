@@ -8,7 +8,10 @@ mod database;
 mod describe;
 mod drop_table;
 mod explain;
+mod history;
+mod maintenance;
 mod refresh_table;
+mod restore;
 mod rows;
 mod set;
 mod show;
@@ -63,6 +66,7 @@ pub(crate) async fn plan(
         Parsed::RefreshTable(name) => return refresh_table::plan(session, name).await,
         Parsed::AlterPartitions(alter) => return alter_partitions::plan(session, alter).await,
         Parsed::Crawler(statement) => return crawler::plan(session, statement).await,
+        Parsed::Maintenance(statement) => return maintenance::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),
