@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod functions;
 mod hidden;
+mod history;
 mod ingest;
 mod interrupt;
 mod local_files;

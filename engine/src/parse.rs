@@ -2,6 +2,7 @@
 
 mod once;
 mod own;
+mod versions;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -14,9 +15,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use own::{
     AlterPartitions, AlterTable, ColumnChange, ColumnDefinition, ColumnType, ConstraintKind,
-    Crawled, CrawlerStatement, CreateTable, PartitionChange, PartitionSpec, TableChange,
-    TableConstraint, check_forms,
+    Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
+    TableChange, TableConstraint, check_forms,
 };
+pub(crate) use versions::{AsOf, as_written, split_name};
 
 use crate::commit::AppTransaction;
 use crate::hidden::Hidden;
@@ -40,6 +42,7 @@ pub(crate) enum Parsed {
     Crawler(CrawlerStatement),
     CreateTable(Hidden<CreateTable>),
     AlterTable(Hidden<AlterTable>),
+    Maintenance(Maintenance),
 }
 
 /// Reads exactly one statement; a `;` may end it.
@@ -75,7 +78,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
 
 /// One statement of DataFusion's grammar.
 fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
-    let mut statements = DFParserBuilder::new(tokens)
+    let mut statements = DFParserBuilder::new(versions::fold_clauses(tokens)?)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(NESTING_MAX)
         .build()
@@ -92,6 +95,7 @@ fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
 /// The statement with its parameters numbered, if it can be planned.
 fn checked(mut statement: Statement) -> Result<Statement> {
     number_placeholders(&mut statement);
+    versions::name_versions(&mut statement)?;
     check_set_operations(&statement)?;
     Ok(statement)
 }

@@ -29,8 +29,8 @@ use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 
 use crate::names::did_you_mean;
-use crate::parse::{Parsed, name_parts, parse};
-use crate::scan::{LakeTable, format_of, location_of};
+use crate::parse::{AsOf, Parsed, name_parts, parse, split_name};
+use crate::scan::{LakeTable, delta_at, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
 use crate::system::{INFORMATION_SCHEMA, SYSTEM, SystemTable};
@@ -123,7 +123,10 @@ impl Resolver<'_> {
         if let Some(table) = self.found.get(&key) {
             return Ok(table.clone());
         }
-        let table = if is_path(name) {
+        let (plain, wanted) = split_name(name);
+        let table = if wanted != AsOf::Newest {
+            self.version(state, database, plain, &wanted).await?
+        } else if is_path(name) {
             let table = LakeTable::from_path(self.session, name).await?;
             self.sources.add(name, name, None);
             Arc::new(table) as Arc<dyn TableProvider>
@@ -149,6 +152,28 @@ impl Resolver<'_> {
         };
         self.found.insert(key, table.clone());
         Ok(table)
+    }
+
+    /// A Delta table at another version than the newest, or its changes.
+    async fn version(
+        &mut self,
+        state: &SessionState,
+        database: &str,
+        plain: &str,
+        wanted: &AsOf,
+    ) -> Result<Arc<dyn TableProvider>> {
+        if is_path(plain) {
+            self.sources.add(plain, plain, Some(Format::Delta));
+            return delta_at(self.session, state, plain, None, wanted).await;
+        }
+        let full = TableName::new(database, plain)?;
+        let table = match self.session.catalog().table(&full).await {
+            Ok(table) => table,
+            Err(error) => return Err(not_found(self.session, &full, error.into()).await),
+        };
+        let location = location_of(&table.spec).unwrap_or_default();
+        self.sources.add(&full.to_string(), &location, format_of(&table.spec));
+        delta_at(self.session, state, &full.to_string(), Some(&table), wanted).await
     }
 
     /// A view's plan; a boxed future, since a view may name views.

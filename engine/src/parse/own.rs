@@ -2,6 +2,7 @@
 
 mod alter_table;
 mod create_table;
+mod maintenance;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ pub(crate) use alter_table::{AlterTable, ColumnChange, TableChange};
 pub(crate) use create_table::{
     ColumnDefinition, ColumnType, ConstraintKind, CreateTable, TableConstraint, check_forms,
 };
+pub(crate) use maintenance::{Converted, Maintenance};
 
 use super::{Parsed, fold, name_parts};
 use crate::{Error, Result};
@@ -100,7 +102,10 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
         ["CREATE", "TABLE", ..] => own.skip(2).create_table(false)?,
         ["CREATE", "OR", "REPLACE", "TABLE"] => own.skip(4).create_table(true)?,
         ["COMMENT", "ON", ..] => own.skip(2).comment_on()?,
-        _ => return Ok(None),
+        words => match maintenance::statement(words, &mut own)? {
+            Some(statement) => Parsed::Maintenance(statement),
+            None => return Ok(None),
+        },
     };
     own.end()?;
     Ok(Some(parsed))

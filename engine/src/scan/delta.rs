@@ -28,7 +28,7 @@ use crate::{Error, Result};
 /// Snapshots that are kept between queries.
 const KEPT_MAX: usize = 256;
 
-/// The Delta tables that were used lately, by URL.
+/// The Delta tables that were used lately, by URL, and older versions of them.
 #[derive(Default)]
 pub(crate) struct DeltaTables {
     kept: Mutex<HashMap<String, Kept>>,
@@ -63,7 +63,7 @@ pub(crate) enum Files {
 impl DeltaTables {
     /// The newest version of the table at `url`.
     pub(crate) async fn newest(&self, shared: &Shared, url: &Url) -> Result<Arc<DeltaSnapshot>> {
-        let kept = self.kept(url);
+        let kept = self.kept(url.as_str());
         let table = match &kept {
             Some(snapshot) => {
                 let mut table = snapshot.table.clone();
@@ -80,22 +80,43 @@ impl DeltaTables {
             }
         };
         let snapshot = Arc::new(DeltaSnapshot::new(table, url.clone())?);
-        self.keep(snapshot.clone());
+        self.keep(url.to_string(), snapshot.clone());
         Ok(snapshot)
     }
 
-    fn kept(&self, url: &Url) -> Option<Arc<DeltaSnapshot>> {
+    /// Another version of the table that `newest` is the newest of.
+    pub(crate) async fn at(
+        &self,
+        shared: &Shared,
+        newest: &Arc<DeltaSnapshot>,
+        version: u64,
+    ) -> Result<Arc<DeltaSnapshot>> {
+        if newest.version()? == version {
+            return Ok(newest.clone());
+        }
+        let key = key_at(&newest.url, version);
+        if let Some(snapshot) = self.kept(&key) {
+            return Ok(snapshot);
+        }
+        let mut table = DeltaTable::new(log_store(shared, &newest.url)?);
+        table.load_version(version).await?;
+        let snapshot = Arc::new(DeltaSnapshot::new(table, newest.url.clone())?);
+        self.keep(key, snapshot.clone());
+        Ok(snapshot)
+    }
+
+    fn kept(&self, key: &str) -> Option<Arc<DeltaSnapshot>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = kept.values().map(|kept| kept.used).max().unwrap_or(0);
-        let found = kept.get_mut(url.as_str())?;
+        let found = kept.get_mut(key)?;
         found.used = newest + 1;
         Some(found.snapshot.clone())
     }
 
-    fn keep(&self, snapshot: Arc<DeltaSnapshot>) {
+    fn keep(&self, key: String, snapshot: Arc<DeltaSnapshot>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let used = kept.values().map(|kept| kept.used).max().unwrap_or(0) + 1;
-        kept.insert(snapshot.url.to_string(), Kept { snapshot, used });
+        kept.insert(key, Kept { snapshot, used });
         if kept.len() > KEPT_MAX {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.used).map(|(url, _)| url.clone());
             if let Some(url) = oldest {
@@ -106,13 +127,19 @@ impl DeltaTables {
 
     /// The table at `url` as it was last used, if it's kept.
     pub(crate) fn table(&self, url: &Url) -> Option<DeltaTable> {
-        Some(self.kept(url)?.table.clone())
+        Some(self.kept(url.as_str())?.table.clone())
     }
 
     /// Forgets a table that is gone.
     pub(crate) fn forget(&self, url: &Url) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(url.as_str());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, kept| kept.snapshot.url != *url);
     }
+}
+
+/// A fragment is no part of a location, so this is nobody's newest version.
+fn key_at(url: &Url, version: u64) -> String {
+    format!("{url}#{version}")
 }
 
 impl DeltaSnapshot {
@@ -140,6 +167,10 @@ impl DeltaSnapshot {
     pub(crate) async fn clustering(&self, shared: &Shared) -> Result<Vec<String>> {
         let read = || crate::definition::clustering(shared, self);
         Ok(self.clustering.get_or_try_init(read).await?.clone())
+    }
+
+    pub(crate) fn version(&self) -> Result<u64> {
+        self.table.version().ok_or_else(|| Error::internal("a snapshot has a version"))
     }
 
     /// The files of this version; read from the log once.

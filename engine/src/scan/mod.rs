@@ -1,5 +1,6 @@
 //! The scan: a table's files, pruned before any of them is read, as plain file scans.
 
+mod changes;
 mod columns;
 mod delta;
 mod discover;
@@ -11,6 +12,7 @@ mod projection;
 mod rewrite;
 mod storage;
 mod text;
+mod travel;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +36,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
+pub(crate) use changes::Changes;
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
 pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
@@ -42,6 +45,7 @@ pub(crate) use iceberg::IcebergTables;
 pub(crate) use projection::{Projection, is_projected};
 pub(crate) use rewrite::{DeltaFiles, FILE, ROW};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
+pub(crate) use travel::{delta_at, delta_table};
 
 use crate::commit::{AppTransaction, Append};
 use crate::engine::Engine;
@@ -149,6 +153,16 @@ impl LakeTable {
     pub(crate) async fn open_delta(session: &Session, name: String, url: Url) -> Result<Self> {
         let shared = session.engine.shared();
         let delta = shared.delta_tables.newest(shared, &url).await?;
+        Self::of_snapshot(session, name, delta).await
+    }
+
+    /// A Delta table at the version of `delta`.
+    pub(crate) async fn of_snapshot(
+        session: &Session,
+        name: String,
+        delta: Arc<DeltaSnapshot>,
+    ) -> Result<Self> {
+        let root = store_root(&delta.url)?;
         let is_key = |field: &FieldRef| delta.partition_columns.iter().any(|k| k == field.name());
         let columns: Vec<FieldRef> =
             delta.schema.fields().iter().filter(|field| !is_key(field)).cloned().collect();
@@ -159,7 +173,7 @@ impl LakeTable {
             .collect::<Result<Vec<FieldRef>>>()?;
         let layout = layout(&Schema::new(columns), keys, Format::Delta);
         // A rule that isn't understood matters to those alone who write.
-        let rules = delta.rules(shared).ok();
+        let rules = delta.rules(session.engine.shared()).ok();
         let (source, schema) = match delta.files(layout.file_schema()).await? {
             delta::Files::Plain(files) => {
                 let schema = in_order_of(layout.table_schema(), &delta.schema)?;
@@ -178,7 +192,7 @@ impl LakeTable {
             format: Format::Delta,
             reading: Reading::default(),
             matching: Matching::Name,
-            root: store_root(&url)?,
+            root,
             source,
             read: Arc::default(),
             rules,

@@ -219,23 +219,29 @@ impl CreateExternal {
                 }
                 _ => error.about(&url),
             })?;
-        let is_key = |name: &str| delta.partition_columns.iter().any(|key| key == name);
-        let pick = |keys: bool| {
-            let fields = delta.schema.fields().iter().filter(|f| is_key(f.name()) == keys);
-            Schema::new(fields.cloned().collect::<Vec<_>>())
-        };
+        let (columns, partition_keys) = delta_columns(&delta)?;
         Ok(TableSpec {
             table_type: TableType::External,
             format: Some(Format::Delta),
             location: Some(url.to_string()),
-            columns: columns(&pick(false), &BTreeMap::new())?,
-            partition_keys: columns(&pick(true), &BTreeMap::new())?,
+            columns,
+            partition_keys,
             comment: None,
             parameters: BTreeMap::new(),
             view: None,
             details: Default::default(),
         })
     }
+}
+
+/// The columns and the partition keys of a Delta table, as the catalog keeps them.
+pub(super) fn delta_columns(delta: &scan::DeltaSnapshot) -> Result<(Vec<Column>, Vec<Column>)> {
+    let is_key = |name: &str| delta.partition_columns.iter().any(|key| key == name);
+    let pick = |keys: bool| {
+        let fields = delta.schema.fields().iter().filter(|f| is_key(f.name()) == keys);
+        Schema::new(fields.cloned().collect::<Vec<_>>())
+    };
+    Ok((columns(&pick(false), &BTreeMap::new())?, columns(&pick(true), &BTreeMap::new())?))
 }
 
 fn without(schema: &SchemaRef, keys: &[String]) -> SchemaRef {

@@ -11,8 +11,11 @@ mod describe;
 mod dml;
 mod drop_table;
 mod explain;
+mod history;
 mod insert;
+mod maintenance;
 mod refresh_table;
+mod restore;
 mod rows;
 mod set;
 mod show;
@@ -75,6 +78,7 @@ pub(crate) async fn plan(
         Parsed::Crawler(statement) => return crawler::plan(session, statement).await,
         Parsed::CreateTable(create) => return create_table::plan(session, create.get()).await,
         Parsed::AlterTable(alter) => return alter_table::plan(session, alter).await,
+        Parsed::Maintenance(statement) => return maintenance::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),
