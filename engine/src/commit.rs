@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use deltalake::kernel::Action;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake::kernel::{Action, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::protocol::DeltaOperation;
 use object_store::prefix::PrefixStore;
@@ -30,8 +30,31 @@ pub(crate) async fn commit(
     actions: Vec<Action>,
     operation: DeltaOperation,
 ) -> Result<u64> {
+    commit_as(shared, snapshot, actions, operation, properties()).await
+}
+
+/// Commits with transactions of an application: a commit in between that has one of the same is a
+/// conflict.
+pub(crate) async fn commit_once(
+    shared: &Shared,
+    snapshot: &DeltaSnapshot,
+    actions: Vec<Action>,
+    operation: DeltaOperation,
+    transactions: Vec<Transaction>,
+) -> Result<u64> {
+    let properties = properties().with_application_transactions(transactions);
+    commit_as(shared, snapshot, actions, operation, properties).await
+}
+
+async fn commit_as(
+    shared: &Shared,
+    snapshot: &DeltaSnapshot,
+    actions: Vec<Action>,
+    operation: DeltaOperation,
+    properties: CommitProperties,
+) -> Result<u64> {
     let state: &dyn TableReference = snapshot.table.snapshot()?.snapshot();
-    let committed = CommitBuilder::from(properties())
+    let committed = CommitBuilder::from(properties)
         .with_actions(actions)
         .build(Some(state), log_store(shared, &snapshot.url)?, operation)
         .await?;

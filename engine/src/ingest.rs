@@ -137,7 +137,7 @@ async fn append(
 }
 
 /// The batch with the columns of `wanted`, in its order; those that are missing are NULL.
-fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
     use arrow::array::new_null_array;
     use arrow::datatypes::{Field, Schema};
     let mut fields = Vec::with_capacity(wanted.fields().len());

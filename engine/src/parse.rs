@@ -1,6 +1,7 @@
 //! SQL text to one statement.
 
 mod own;
+mod transfer;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -11,6 +12,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
+pub(crate) use transfer::{CopyStatement, TransferOption, UnloadStatement};
 
 use crate::hidden::Hidden;
 use crate::{Error, ErrorKind, Result};
@@ -29,6 +31,8 @@ pub(crate) enum Parsed {
     RefreshTable(Vec<String>),
     AlterPartitions(AlterPartitions),
     Crawler(CrawlerStatement),
+    Copy(CopyStatement),
+    Unload(UnloadStatement),
 }
 
 /// Reads exactly one statement; a `;` may end it.

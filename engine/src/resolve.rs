@@ -26,6 +26,7 @@ use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 
+use crate::loads;
 use crate::names::did_you_mean;
 use crate::parse::{Parsed, parse};
 use crate::scan::{LakeTable, format_of, location_of};
@@ -77,6 +78,10 @@ impl Resolver<'_> {
             }
             if parts.schema.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
                 tables.load_all(self.session).await?;
+                continue;
+            }
+            if let Some(table) = loads::table(self.session, &parts.schema, &parts.table).await? {
+                tables.add(&parts.schema, &parts.table, table);
                 continue;
             }
             match self.table(state, &parts.schema, &parts.table, depth).await {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 mod cli;
+mod copy;
 mod door;
 mod flight;
 mod others;

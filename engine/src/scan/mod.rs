@@ -7,6 +7,8 @@ mod external;
 mod files;
 mod format;
 mod iceberg;
+mod given;
+mod parallel;
 mod projection;
 mod storage;
 mod text;
@@ -33,10 +35,12 @@ use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
-pub(crate) use discover::{Wanted, discover};
+pub(crate) use discover::{Found, Wanted, describe, discover, is_visible, list_pattern, path_values};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
-pub(crate) use format::{by_extension, by_name, options};
+pub(crate) use format::{by_extension, by_name, compression, options};
+pub(crate) use given::GivenFiles;
 pub(crate) use iceberg::IcebergTables;
+pub(crate) use parallel::in_parallel;
 pub(crate) use projection::{Projection, is_projected};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
 
@@ -580,7 +584,7 @@ impl TableProvider for LakeTable {
 
     async fn insert_into(
         &self,
-        _state: &dyn PlanSession,
+        state: &dyn PlanSession,
         input: Arc<dyn ExecutionPlan>,
         op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
@@ -590,6 +594,7 @@ impl TableProvider for LakeTable {
                 .into());
         }
         let target = self.write_target().await?;
+        let input = in_parallel(input, state.config_options())?;
         Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, input))
     }
 }

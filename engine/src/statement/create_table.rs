@@ -26,6 +26,7 @@ use super::create_external_table::columns;
 use super::{Action, Command, drop_table, rows};
 use crate::parse::{fold, name_parts};
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
+use crate::scan::in_parallel;
 use crate::session::Session;
 use crate::write::{NewTable, check_key, create_delta, delta_schema, write_files};
 use crate::{Error, ErrorKind, Result};
@@ -284,7 +285,9 @@ impl Command for Create {
             if self.definition.if_not_exists && exists(session, &self.definition.name).await? {
                 0
             } else {
-                let stream = execute_stream(rows.physical.clone(), rows.context.clone())?;
+                let config = rows.context.session_config().options();
+                let physical = in_parallel(rows.physical.clone(), config)?;
+                let stream = execute_stream(physical, rows.context.clone())?;
                 let stream = rows.sources.name_in_errors(stream).map_err(Error::from);
                 create_table(session, &self.definition, stream).await?
             };

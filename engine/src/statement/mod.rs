@@ -1,6 +1,7 @@
 //! Statements: one file each. Planning one has no side effect; running it has.
 
 mod alter_partitions;
+mod copy;
 mod crawler;
 mod create_external_table;
 mod create_table;
@@ -12,6 +13,7 @@ mod refresh_table;
 mod rows;
 mod set;
 mod show;
+mod unload;
 mod use_database;
 mod view;
 
@@ -29,6 +31,7 @@ use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
 use crate::session::Session;
 use crate::{Error, Result};
 
+pub(crate) use copy::{Reject, Rejects, one_byte};
 pub(crate) use create_table::{TableDefinition, create_table};
 pub(crate) use show::partition_text;
 
@@ -63,13 +66,16 @@ pub(crate) async fn plan(
         Parsed::RefreshTable(name) => return refresh_table::plan(session, name).await,
         Parsed::AlterPartitions(alter) => return alter_partitions::plan(session, alter).await,
         Parsed::Crawler(statement) => return crawler::plan(session, statement).await,
+        Parsed::Copy(statement) => return copy::plan(session, statement),
+        Parsed::Unload(statement) => return unload::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),
         Statement::Explain(explain) => explain::plan(session, explain).await,
         Statement::Reset(ResetStatement::Variable(name)) => set::plan_reset(session, name),
         Statement::CopyTo(_) => Err(Error::unsupported("COPY … TO").with_hint(
-            "Write a query's result with: boathouse sql -c '…' --format parquet -o FILE",
+            "Write UNLOAD ('SELECT …') TO 'folder/' FORMAT PARQUET, or for one local file: \
+             boathouse sql -c '…' --format parquet -o FILE",
         )),
         Statement::Statement(sql) => plan_sql(session, statement, sql, values).await,
     }
