@@ -162,7 +162,7 @@ async fn append(
 
 /// The batch with the columns of `wanted`, in its order; those that are missing have their
 /// default, or are NULL.
-fn by_name(
+pub(crate) fn by_name(
     batch: &RecordBatch,
     wanted: &SchemaRef,
     rules: Option<&Rules>,

@@ -2,6 +2,7 @@
 
 mod once;
 mod own;
+mod transfer;
 mod versions;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
@@ -18,6 +19,7 @@ pub(crate) use own::{
     Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
     TableChange, TableConstraint, check_forms,
 };
+pub(crate) use transfer::{CopyStatement, TransferOption, UnloadStatement};
 pub(crate) use versions::{AsOf, as_written, split_name};
 
 use crate::commit::AppTransaction;
@@ -43,6 +45,8 @@ pub(crate) enum Parsed {
     CreateTable(Hidden<CreateTable>),
     AlterTable(Hidden<AlterTable>),
     Maintenance(Maintenance),
+    Copy(CopyStatement),
+    Unload(UnloadStatement),
 }
 
 /// Reads exactly one statement; a `;` may end it.

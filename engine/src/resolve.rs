@@ -33,7 +33,7 @@ use crate::parse::{AsOf, Parsed, name_parts, parse, split_name};
 use crate::scan::{LakeTable, delta_at, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
-use crate::system::{INFORMATION_SCHEMA, SYSTEM, SystemTable};
+use crate::system::{INFORMATION_SCHEMA, SYSTEM, SystemTable, system_table};
 use crate::types::arrow_type;
 use crate::{Error, ErrorKind, Result};
 
@@ -97,8 +97,8 @@ impl Resolver<'_> {
                 tables.load_all(self.session).await?;
                 continue;
             }
-            if parts.schema.eq_ignore_ascii_case(SYSTEM) {
-                let table = SystemTable::find(&parts.table)?.read(self.session).await?;
+            if let Some(table) = system_table(self.session, &parts.schema, &parts.table).await? {
+                let table = table.read(self.session).await?;
                 tables.add(&parts.schema, &parts.table, table);
                 continue;
             }

@@ -11,32 +11,24 @@ use boathouse_catalog::{DataFile, Format, Partition, PartitionFilter, Table, Upd
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
-use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, StructType};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{Stream, StreamExt};
-use object_store::ObjectStore;
-use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::clustering::Run;
 use crate::commit::{AppTransaction, Append, Checked, append, commit_first, is_done};
 use crate::definition::Definition;
 use crate::engine::{Engine, Shared};
+use crate::file_writer::FileWriter;
 use crate::rules::{Allotment, Rules, insert_with_identity, marked};
 use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
-/// Data files are about this large.
-const FILE_BYTES: u64 = 128 << 20;
-const ROW_GROUP_ROWS: usize = 1 << 20;
-const WRITE_BATCH_ROWS: usize = 8192;
 /// Attempts at a commit to the catalog while others commit too.
 const COMMIT_ATTEMPTS: usize = 20;
 
@@ -298,10 +290,10 @@ pub(crate) async fn write_files(
     rules: &Rules,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<Written> {
-    let mut writer = file_writer(shared, place, rules.schema.clone())?;
+    let schema = rules.schema.clone();
+    let mut writer = FileWriter::new(shared, &place.location, &place.keys, schema)?;
     let mut run = Run::new(&rules.schema, &place.clustering)?;
     let mut rows = 0;
-    let mut store_failed = false;
     let mut allotment = Allotment::new(&rules.identity);
     let mut data = std::pin::pin!(data);
     let written: Result<()> = async {
@@ -309,49 +301,21 @@ pub(crate) async fn write_files(
             let batch = rules.apply(&batch?, &mut allotment)?;
             rows += batch.num_rows() as u64;
             if let Some(batch) = run.push(batch)? {
-                writer.write(&batch).await.inspect_err(|_| store_failed = true)?;
+                writer.write(&batch).await?;
             }
         }
         if let Some(batch) = run.end()? {
-            writer.write(&batch).await.inspect_err(|_| store_failed = true)?;
+            writer.write(&batch).await?;
         }
         Ok(())
     }
     .await;
-    match written {
-        Ok(()) => {
-            let adds = writer.close().await?;
-            Ok(Written { adds, rows, marks: allotment.marks(&rules.identity) })
-        }
-        Err(error) => {
-            // Files that are whole already stay behind, unused: no commit names them. An upload
-            // that failed by itself can't be aborted any more.
-            if !store_failed && let Err(failure) = writer.abort().await {
-                tracing::warn!(%failure, "parts of a failed write stay behind");
-            }
-            Err(error)
-        }
+    if let Err(error) = written {
+        writer.abort().await;
+        return Err(error);
     }
-}
-
-fn file_writer(shared: &Shared, place: &Place, schema: SchemaRef) -> Result<DeltaWriter> {
-    let root = shared.stores.store(&place.location)?;
-    let path = store_path(&place.location)?;
-    let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, path));
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
-    let config = WriterConfig::new(
-        schema,
-        place.keys.clone(),
-        Some(properties),
-        std::num::NonZeroU64::new(FILE_BYTES),
-        Some(WRITE_BATCH_ROWS),
-        Default::default(),
-        None,
-    );
-    Ok(DeltaWriter::new(store, config))
+    let adds = writer.close().await?;
+    Ok(Written { adds, rows, marks: allotment.marks(&rules.identity) })
 }
 
 pub(crate) fn append_actions(adds: Vec<Add>) -> Vec<Action> {

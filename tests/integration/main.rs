@@ -4,6 +4,7 @@
 
 mod cli;
 mod commit;
+mod copy;
 mod dml;
 mod door;
 mod flight;

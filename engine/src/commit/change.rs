@@ -2,7 +2,7 @@
 
 use delta_kernel::table_properties::TableProperties;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake::kernel::{Action, EagerSnapshot, Metadata, Protocol};
+use deltalake::kernel::{Action, EagerSnapshot, Metadata, Protocol, Transaction};
 use deltalake::protocol::DeltaOperation;
 use url::Url;
 
@@ -32,6 +32,19 @@ pub(crate) async fn commit_next(
     operation: DeltaOperation,
 ) -> Result<u64> {
     let properties = properties().with_max_retries(0);
+    commit_with(shared, snapshot, actions, operation, properties).await
+}
+
+/// Commits with transactions of an application: a commit in between that has one of the same is a
+/// conflict.
+pub(crate) async fn commit_once(
+    shared: &Shared,
+    snapshot: &DeltaSnapshot,
+    actions: Vec<Action>,
+    operation: DeltaOperation,
+    transactions: Vec<Transaction>,
+) -> Result<u64> {
+    let properties = properties().with_application_transactions(transactions);
     commit_with(shared, snapshot, actions, operation, properties).await
 }
 

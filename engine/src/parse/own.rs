@@ -92,6 +92,11 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
         }
         ["CRAWL", ..] => Parsed::Crawler(own.skip(1).crawl(false)?),
         ["EXPLAIN", "CRAWL", ..] => Parsed::Crawler(own.skip(2).crawl(true)?),
+        ["COPY", ..] => match own.skip(1).copy()? {
+            Some(copy) => Parsed::Copy(copy),
+            None => return Ok(None),
+        },
+        ["UNLOAD", ..] => Parsed::Unload(own.skip(1).unload()?),
         ["ALTER", "TABLE", ..] => match own.skip(2).alter_partitions()? {
             Some(alter) => Parsed::AlterPartitions(alter),
             None => {
@@ -146,7 +151,7 @@ pub(super) fn with_stars(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     written
 }
 
-struct Own<'a>(Parser<'a>);
+pub(super) struct Own<'a>(pub(super) Parser<'a>);
 
 impl Own<'_> {
     fn new(tokens: &[TokenWithSpan]) -> Self {
@@ -162,7 +167,7 @@ impl Own<'_> {
     }
 
     /// Whether these words come next; they are taken then.
-    fn takes(&mut self, words: &[&str]) -> bool {
+    pub(super) fn takes(&mut self, words: &[&str]) -> bool {
         for (taken, word) in words.iter().enumerate() {
             if !is_word(&self.0.next_token().token, word) {
                 for _ in 0..=taken {
@@ -174,23 +179,23 @@ impl Own<'_> {
         true
     }
 
-    fn expect(&mut self, word: &str) -> Result<()> {
+    pub(super) fn expect(&mut self, word: &str) -> Result<()> {
         match self.takes(&[word]) {
             true => Ok(()),
             false => Err(self.expected(word)),
         }
     }
 
-    fn expected(&self, what: &str) -> Error {
+    pub(super) fn expected(&self, what: &str) -> Error {
         let fault = self.0.expected::<()>(what, self.0.peek_token()).err();
         Error::from(fault.unwrap_or_else(|| ParserError::ParserError(format!("expected {what}"))))
     }
 
-    fn table(&mut self) -> Result<Vec<String>> {
+    pub(super) fn table(&mut self) -> Result<Vec<String>> {
         Ok(name_parts(&self.0.parse_object_name(false)?))
     }
 
-    fn name(&mut self) -> Result<String> {
+    pub(super) fn name(&mut self) -> Result<String> {
         Ok(fold(&self.0.parse_identifier()?))
     }
 

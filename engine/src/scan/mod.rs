@@ -7,7 +7,9 @@ mod discover;
 mod external;
 mod files;
 mod format;
+mod given;
 mod iceberg;
+mod parallel;
 mod projection;
 mod rewrite;
 mod storage;
@@ -38,10 +40,14 @@ use url::Url;
 
 pub(crate) use changes::Changes;
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
-pub(crate) use discover::{Wanted, discover};
+pub(crate) use discover::{
+    Found, Wanted, describe, discover, is_visible, list_pattern, path_values,
+};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
-pub(crate) use format::{by_extension, by_name, options};
+pub(crate) use format::{by_extension, by_name, compression, options};
+pub(crate) use given::GivenFiles;
 pub(crate) use iceberg::IcebergTables;
+pub(crate) use parallel::in_parallel;
 pub(crate) use projection::{Projection, is_projected};
 pub(crate) use rewrite::{DeltaFiles, FILE, ROW};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
@@ -649,6 +655,7 @@ impl TableProvider for LakeTable {
             read: self.read.clone(),
         };
         target.check(&how, &self.name)?;
+        let input = in_parallel(input, state.config_options())?;
         Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, how, input))
     }
 }

@@ -29,7 +29,7 @@ use crate::definition::{Definition, checked_properties};
 use crate::parse::{CreateTable, check_forms, fold};
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
 use crate::rules::Rules;
-use crate::scan::format_of;
+use crate::scan::{format_of, in_parallel};
 use crate::session::Session;
 use crate::write::{Place, check_key, create_delta, delta_columns, delta_schema, write_files};
 use crate::{Error, ErrorKind, Result};
@@ -264,7 +264,9 @@ impl Command for Create {
             if self.definition.if_not_exists && exists(session, &self.definition.name).await? {
                 0
             } else {
-                let stream = execute_stream(rows.physical.clone(), rows.context.clone())?;
+                let config = rows.context.session_config().options();
+                let physical = in_parallel(rows.physical.clone(), config)?;
+                let stream = execute_stream(physical, rows.context.clone())?;
                 let stream = rows.sources.name_in_errors(stream).map_err(Error::from);
                 create_table(session, &self.definition, stream).await?
             };

@@ -2,6 +2,7 @@
 
 mod alter_partitions;
 mod alter_table;
+mod copy;
 mod crawler;
 mod create_external_table;
 mod create_table;
@@ -20,6 +21,7 @@ mod rows;
 mod set;
 mod show;
 mod table_ddl;
+mod unload;
 mod use_database;
 mod view;
 
@@ -39,6 +41,7 @@ use crate::resolve::not_found;
 use crate::session::Session;
 use crate::{Error, Result};
 
+pub(crate) use copy::{Reject, Rejects, one_byte};
 pub(crate) use create_table::{TableDefinition, create_table};
 pub(crate) use show::partition_text;
 
@@ -79,13 +82,16 @@ pub(crate) async fn plan(
         Parsed::CreateTable(create) => return create_table::plan(session, create.get()).await,
         Parsed::AlterTable(alter) => return alter_table::plan(session, alter).await,
         Parsed::Maintenance(statement) => return maintenance::plan(session, statement).await,
+        Parsed::Copy(statement) => return copy::plan(session, statement),
+        Parsed::Unload(statement) => return unload::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),
         Statement::Explain(explain) => explain::plan(session, explain).await,
         Statement::Reset(ResetStatement::Variable(name)) => set::plan_reset(session, name),
         Statement::CopyTo(_) => Err(Error::unsupported("COPY … TO").with_hint(
-            "Write a query's result with: boathouse sql -c '…' --format parquet -o FILE",
+            "Write UNLOAD ('SELECT …') TO 'folder/' FORMAT PARQUET, or for one local file: \
+             boathouse sql -c '…' --format parquet -o FILE",
         )),
         Statement::Statement(sql) => plan_sql(session, statement, sql, values).await,
     }

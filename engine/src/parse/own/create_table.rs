@@ -340,7 +340,7 @@ impl Own<'_> {
     }
 
     /// `(name, …)`
-    pub(super) fn names(&mut self) -> Result<Vec<String>> {
+    pub(in crate::parse) fn names(&mut self) -> Result<Vec<String>> {
         self.0.expect_token(&Token::LParen)?;
         let names = self.0.parse_comma_separated(|parser| parser.parse_identifier())?;
         self.0.expect_token(&Token::RParen)?;
