@@ -30,7 +30,7 @@ pub(crate) async fn commit(
     actions: Vec<Action>,
     operation: DeltaOperation,
 ) -> Result<u64> {
-    let state: &dyn TableReference = snapshot.table.snapshot()?.snapshot();
+    let state: &dyn TableReference = snapshot.table().await?.snapshot()?.snapshot();
     let committed = CommitBuilder::from(properties())
         .with_actions(actions)
         .build(Some(state), log_store(shared, &snapshot.url)?, operation)

@@ -27,7 +27,7 @@ use url::Url;
 
 use crate::commit::{commit, log_store};
 use crate::engine::{Engine, Shared};
-use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
+use crate::scan::{DeltaSnapshot, partition_value, relabel_batch, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
@@ -49,14 +49,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn delta(snapshot: Arc<DeltaSnapshot>) -> Result<Self> {
-        let metadata = snapshot.table.snapshot()?.metadata();
-        let mapping = metadata.configuration().get("delta.columnMapping.mode");
-        if mapping.is_some_and(|mode| mode != "none") {
-            return Err(Error::unsupported(format!(
-                "writing to {}, which uses the Delta feature columnMapping",
-                snapshot.url
-            )));
-        }
+        snapshot.check_write()?;
         Ok(Self::Delta(snapshot))
     }
 
@@ -72,22 +65,13 @@ impl Target {
         }
     }
 
-    fn location(&self) -> Result<Url> {
+    fn layout(&self) -> Result<Layout> {
         match self {
-            Self::Delta(snapshot) => Ok(snapshot.url.clone()),
-            Self::External(table) => folder(table),
-        }
-    }
-
-    /// The files' schema (with partition keys, as the writer splits by them) and the keys.
-    fn layout(&self) -> Result<(SchemaRef, Vec<String>)> {
-        match self {
-            Self::Delta(snapshot) => {
-                Ok((snapshot.schema.clone(), snapshot.partition_columns.clone()))
-            }
+            Self::Delta(snapshot) => Layout::of(snapshot),
             Self::External(table) => {
                 let keys = table.spec.partition_keys.iter().map(|key| key.name.clone());
-                Ok((crate::resolve::catalog_schema(table)?, keys.collect()))
+                let schema = crate::resolve::catalog_schema(table)?;
+                Ok(Layout::plain(folder(table)?, schema, keys.collect()))
             }
         }
     }
@@ -97,6 +81,39 @@ impl Target {
             Self::Delta(snapshot) => append(shared, snapshot, adds).await,
             Self::External(table) => register(shared, table, adds).await,
         }
+    }
+}
+
+/// How a table's files are written: where, and with which columns.
+pub(crate) struct Layout {
+    location: Url,
+    /// As rows come, with partition keys, as the writer splits by them.
+    schema: SchemaRef,
+    /// As files have it, where columns are called something else in them.
+    physical: Option<SchemaRef>,
+    /// The partition keys, as files have them.
+    keys: Vec<String>,
+}
+
+impl Layout {
+    /// Files whose columns are called what the table calls them.
+    pub(crate) fn plain(location: Url, schema: SchemaRef, keys: Vec<String>) -> Self {
+        Self { location, schema, physical: None, keys }
+    }
+
+    /// The files of a Delta table.
+    pub(crate) fn of(snapshot: &DeltaSnapshot) -> Result<Self> {
+        let physical = snapshot.physical_schema()?;
+        let files = physical.as_ref().unwrap_or(&snapshot.schema);
+        let keys = snapshot.partition_columns.iter().map(|key| {
+            Ok(files.field(snapshot.schema.index_of(key)?).name().clone())
+        });
+        Ok(Self {
+            location: snapshot.url.clone(),
+            schema: snapshot.schema.clone(),
+            keys: keys.collect::<Result<Vec<String>>>()?,
+            physical,
+        })
     }
 }
 
@@ -171,31 +188,29 @@ pub(crate) async fn insert(
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
     let shared = engine.shared();
-    let (schema, keys) = target.layout()?;
-    let (adds, rows) = write_files(shared, &target.location()?, schema, keys, data).await?;
+    let (adds, rows) = write_files(shared, target.layout()?, data).await?;
     if !adds.is_empty() {
         target.commit(shared, adds).await?;
     }
     Ok(rows)
 }
 
-/// Writes `data` as Parquet files under `location`, cast to `schema` by position. The files
-/// belong to nobody until a commit names them.
+/// Writes `data` as Parquet files, cast to the layout's columns by position. The files belong to
+/// nobody until a commit names them.
 pub(crate) async fn write_files(
     shared: &Shared,
-    location: &Url,
-    schema: SchemaRef,
-    keys: Vec<String>,
+    layout: Layout,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<(Vec<Add>, u64)> {
-    let root = shared.stores.store(location)?;
-    let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, store_path(location)?));
+    let Layout { location, schema, physical, keys } = layout;
+    let root = shared.stores.store(&location)?;
+    let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, store_path(&location)?));
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
     let config = WriterConfig::new(
-        schema.clone(),
+        physical.clone().unwrap_or_else(|| schema.clone()),
         keys,
         Some(properties),
         std::num::NonZeroU64::new(FILE_BYTES),
@@ -210,6 +225,10 @@ pub(crate) async fn write_files(
     let written: Result<()> = async {
         while let Some(batch) = data.next().await {
             let batch = fitted(&batch?, &schema)?;
+            let batch = match &physical {
+                Some(physical) => relabel_batch(&batch, physical)?,
+                None => batch,
+            };
             rows += batch.num_rows() as u64;
             writer.write(&batch).await.inspect_err(|_| store_failed = true)?;
         }

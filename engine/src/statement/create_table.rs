@@ -27,8 +27,13 @@ use super::{Action, Command, drop_table, rows};
 use crate::parse::{fold, name_parts};
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
 use crate::session::Session;
-use crate::write::{NewTable, check_key, create_delta, delta_schema, write_files};
+use crate::write::{
+    Layout, NewTable, Target, check_key, create_delta, delta_schema, insert, write_files,
+};
 use crate::{Error, ErrorKind, Result};
+
+/// The property that gives columns names of their own in files.
+const COLUMN_MAPPING: &str = "delta.columnMapping.mode";
 
 /// Everything about a new table but its rows.
 pub(crate) struct TableDefinition {
@@ -325,8 +330,6 @@ pub(crate) async fn create_table(
     let shared = session.engine.shared();
     let location = new_location(&shared.lake, name)?;
     let about = |error: Error| error.about(format!("table \"{name}\""));
-    let (adds, count) =
-        write_files(shared, &location, schema.clone(), keys.clone(), rows).await.map_err(about)?;
     let new = NewTable {
         name: name.table(),
         location: &location,
@@ -335,7 +338,7 @@ pub(crate) async fn create_table(
         comment: definition.comment.clone(),
         properties: definition.properties.clone(),
     };
-    create_delta(shared, new, adds).await.map_err(about)?;
+    let count = create_with_rows(session, new, rows).await.map_err(about)?;
     let spec = spec(definition, &location)?;
     if let Some(replaced) = replaced {
         drop_for_replacing(session, &replaced).await?;
@@ -351,6 +354,26 @@ pub(crate) async fn create_table(
             })
         }
     }
+}
+
+/// A Delta table's first rows come with its first version. Where its log gives columns other names
+/// in files, these are known only then, and the rows come with the second.
+async fn create_with_rows(
+    session: &Session,
+    new: NewTable<'_>,
+    rows: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<u64> {
+    let shared = session.engine.shared();
+    let location = new.location.clone();
+    if new.properties.get(COLUMN_MAPPING).is_none_or(|mode| mode == "none") {
+        let layout = Layout::plain(location, new.schema.clone(), new.keys.clone());
+        let (adds, count) = write_files(shared, layout, rows).await?;
+        create_delta(shared, new, adds).await?;
+        return Ok(count);
+    }
+    create_delta(shared, new, Vec::new()).await?;
+    let snapshot = shared.delta_tables.newest(shared, &location).await?;
+    insert(&session.engine, &Target::delta(snapshot)?, rows).await
 }
 
 /// A folder of its own for each table that is made, so that dropping one and making another of
