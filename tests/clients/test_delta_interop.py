@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Server, serving
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
 sys.path.insert(0, str(ROOT / "tests/oracle"))
 
@@ -151,11 +151,13 @@ def test_duckdb_and_deltalake_read_what_boathouse_wrote(lake, partitions, mappin
     columns = "id, price, text, CAST(day AS VARCHAR) AS day, tags, point['x'] AS x, point['y'] AS y"
     mine = rows(cursor, f"SELECT {columns} FROM t ORDER BY id, price NULLS LAST")
     other = columns.replace("point['x']", "point.x").replace("point['y']", "point.y")
-    assert duckdb(f"SELECT {other} FROM delta_scan('{table}') ORDER BY id, price NULLS LAST") == as_json(mine)
-    assert duckdb(f"SELECT id FROM delta_scan('{table}') WHERE point.x = 1.5 AND day = DATE '2024-02-29'") == [[1]]
-    if mapping == "none":
-        found = DeltaTable(table).to_pyarrow_table().select(DATA.column_names).sort_by("id")
-        assert found.to_pylist() == [DATA.to_pylist()[row] for row in (0, 1, 1, 2)]
+    if mapping == "none" or not partitions:
+        # This DuckDB looks for partition values under the table's names for keys.
+        assert duckdb(f"SELECT {other} FROM delta_scan('{table}') ORDER BY id, price NULLS LAST") == as_json(mine)
+        assert duckdb(f"SELECT id FROM delta_scan('{table}') WHERE point.x = 1.5 AND day = DATE '2024-02-29'") == [[1]]
+    query = QueryBuilder().register("t", DeltaTable(table))
+    found = pa.table(query.execute(f"SELECT {', '.join(DATA.column_names)} FROM t ORDER BY id").read_all())
+    assert found.to_pylist() == [DATA.to_pylist()[row] for row in (0, 1, 1, 2)]
 
 
 @pytest.mark.parametrize("properties", [
@@ -174,8 +176,9 @@ def test_boathouse_and_deltalake_write_to_one_table(lake, tmp_path, properties):
     cursor.execute(f"SELECT {', '.join(DATA.column_names)} FROM t ORDER BY id")
     everything = DATA.to_pylist()
     assert cursor.fetch_arrow_table().to_pylist() == [everything[row] for row in (0, 0, 2, 2)]
-    # A server that reads the table from its checkpoint finds the same.
-    cursor.execute(f"SELECT id, point['x'] FROM '{folder}/../t/' ORDER BY id")
+    # Under another name it's read from its checkpoint, which finds the same.
+    (tmp_path / "link").symlink_to(folder)
+    cursor.execute(f"SELECT id, point['x'] FROM '{tmp_path}/link/' ORDER BY id")
     assert cursor.fetchall() == [(1, 1.5), (1, 1.5), (3, None), (3, None)]
     assert duckdb(f"SELECT id FROM delta_scan('{folder}') ORDER BY id") == [[1], [1], [3], [3]]
 
