@@ -561,6 +561,9 @@ fn from_execution_text(text: &str) -> Error {
     if text.contains("Not enough disk space") || text.contains("max_temp_directory_size") {
         return exhausted(text);
     }
+    if text.contains("Invalid Parquet RowSelection") {
+        return Error::bad_data(format!("a Delta log has a wrong number of rows: {}", tidy(text)));
+    }
     Error::invalid(tidy(text))
 }
 

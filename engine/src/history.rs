@@ -45,8 +45,8 @@ impl History {
     pub(crate) async fn of(shared: &Shared, newest: &DeltaSnapshot) -> Result<Self> {
         let store = shared.stores.store(&newest.url)?;
         let folder = log_folder(&newest.url)?;
-        let last = newest.version()?;
-        let properties = newest.table.snapshot()?.metadata().configuration();
+        let last = newest.version;
+        let properties = newest.metadata().configuration();
         let in_commit = properties.get("delta.enableInCommitTimestamps");
         let listed = store.list_with_delimiter(Some(&folder)).await?;
         let mut commits = BTreeMap::new();
@@ -223,10 +223,10 @@ pub(crate) async fn version_of(
     wanted: &AsOf,
 ) -> Result<u64> {
     match wanted {
-        AsOf::Newest | AsOf::Changes(_) => newest.version(),
+        AsOf::Newest | AsOf::Changes(_) => Ok(newest.version),
         AsOf::Version(text) => {
             let version = version_number(constant(state, text)?, text)?;
-            if version == newest.version()? {
+            if version == newest.version {
                 return Ok(version);
             }
             History::of(shared, newest).await?.checked(version)

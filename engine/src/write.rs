@@ -13,19 +13,18 @@ use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, StructType};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{Stream, StreamExt};
 use url::Url;
 
 use crate::clustering::Run;
-use crate::commit::{AppTransaction, Append, Checked, append, commit_first, is_done};
+use crate::commit::{AppTransaction, Append, append, commit_first, is_done};
 use crate::definition::Definition;
 use crate::engine::{Engine, Shared};
 use crate::file_writer::FileWriter;
 use crate::rules::{Allotment, Rules, insert_with_identity, marked};
-use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
+use crate::scan::{DeltaSnapshot, partition_value, relabel_batch, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
@@ -43,15 +42,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn delta(snapshot: Arc<DeltaSnapshot>) -> Result<Self> {
-        check_features(&snapshot)?;
-        let metadata = snapshot.table.snapshot()?.metadata();
-        let mapping = metadata.configuration().get("delta.columnMapping.mode");
-        if mapping.is_some_and(|mode| mode != "none") {
-            return Err(Error::unsupported(format!(
-                "writing to {}, which uses the Delta feature columnMapping",
-                snapshot.url
-            )));
-        }
+        snapshot.check_write()?;
         Ok(Self::Delta(snapshot))
     }
 
@@ -83,7 +74,7 @@ impl Target {
             Self::External(table) => {
                 let keys = table.spec.partition_keys.iter().map(|key| key.name.clone());
                 let keys = keys.collect();
-                Ok(Place { location: folder(table)?, keys, clustering: Vec::new() })
+                Ok(Place { location: folder(table)?, keys, clustering: Vec::new(), physical: None })
             }
         }
     }
@@ -116,22 +107,6 @@ impl Target {
             Self::Delta(snapshot) => append(shared, snapshot, adds, how).await,
             Self::External(table) => register(shared, table, adds).await.map(|()| true),
         }
-    }
-}
-
-/// Refuses a table with a feature that the Delta library can't write.
-fn check_features(snapshot: &DeltaSnapshot) -> Result<()> {
-    let state = Checked::new(snapshot.table.snapshot()?.snapshot())?;
-    match PROTOCOL.can_write_to(&state) {
-        Err(TransactionError::UnsupportedTableFeatures(features)) => {
-            let names: Vec<String> = features.iter().map(ToString::to_string).collect();
-            Err(Error::unsupported(format!(
-                "writing to {}, which uses the Delta feature {}",
-                snapshot.url,
-                names.join(" and ")
-            )))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -234,18 +209,25 @@ pub(crate) async fn insert(
 pub(crate) struct Place {
     /// The table's folder.
     pub(crate) location: Url,
-    /// The partition keys.
+    /// The partition keys, as files have them.
     pub(crate) keys: Vec<String>,
     /// The columns by which rows are sorted.
     pub(crate) clustering: Vec<String>,
+    /// The columns as files have them, where these are called something else.
+    pub(crate) physical: Option<SchemaRef>,
 }
 
 impl Place {
     pub(crate) async fn of(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<Self> {
+        let physical = snapshot.physical_schema()?;
+        let files = physical.as_ref().unwrap_or(&snapshot.schema);
+        let keys = snapshot.partition_columns.iter();
+        let keys = keys.map(|key| Ok(files.field(snapshot.schema.index_of(key)?).name().clone()));
         Ok(Self {
             location: snapshot.url.clone(),
-            keys: snapshot.partition_columns.clone(),
+            keys: keys.collect::<Result<Vec<String>>>()?,
             clustering: snapshot.clustering(shared).await?,
+            physical,
         })
     }
 }
@@ -290,8 +272,12 @@ pub(crate) async fn write_files(
     rules: &Rules,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<Written> {
-    let schema = rules.schema.clone();
+    let schema = place.physical.clone().unwrap_or_else(|| rules.schema.clone());
     let mut writer = FileWriter::new(shared, &place.location, &place.keys, schema)?;
+    let relabelled = |batch: RecordBatch| match &place.physical {
+        Some(physical) => relabel_batch(&batch, physical),
+        None => Ok(batch),
+    };
     let mut run = Run::new(&rules.schema, &place.clustering)?;
     let mut rows = 0;
     let mut allotment = Allotment::new(&rules.identity);
@@ -301,11 +287,11 @@ pub(crate) async fn write_files(
             let batch = rules.apply(&batch?, &mut allotment)?;
             rows += batch.num_rows() as u64;
             if let Some(batch) = run.push(batch)? {
-                writer.write(&batch).await?;
+                writer.write(&relabelled(batch)?).await?;
             }
         }
         if let Some(batch) = run.end()? {
-            writer.write(&batch).await?;
+            writer.write(&relabelled(batch)?).await?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ pub(crate) async fn is_done(
 ) -> Result<bool> {
     let Some(transaction) = &how.transaction else { return Ok(false) };
     let log = log_store(shared, &snapshot.url)?;
-    let state = snapshot.table.snapshot()?;
+    let state = snapshot.table().await?.snapshot()?;
     Ok(transaction.is_in(state.transaction_version(log.as_ref(), transaction.app()).await?))
 }
 
@@ -92,7 +92,7 @@ impl Commit {
         let about = [
             (COMMIT_ID.to_owned(), Value::String(Uuid::new_v4().to_string())),
             ("isBlindAppend".to_owned(), Value::Bool(blind)),
-            ("readVersion".to_owned(), Value::from(snapshot.table.version())),
+            ("readVersion".to_owned(), Value::from(snapshot.version)),
         ];
         let transactions = how.transaction().into_iter().collect();
         let data = CommitData::new(actions, operation, about.into(), transactions);
@@ -126,7 +126,8 @@ impl Commit {
     }
 
     async fn write(&self, log: &dyn LogStore, on: &DeltaSnapshot) -> Result<(), TransactionError> {
-        let state = on.table.snapshot().map_err(unreadable)?;
+        let table = on.table().await.map_err(carried)?;
+        let state = table.snapshot().map_err(unreadable)?;
         let table = Checked::new(state.snapshot()).map_err(carried)?;
         PROTOCOL.can_commit(&table, &self.data.actions, &self.data.operation)?;
         let entry = CommitOrBytes::LogBytes(self.bytes.clone());
@@ -144,23 +145,21 @@ fn carried(error: Error) -> TransactionError {
 
 /// The versions after `planned` up to `newest`.
 fn between(planned: &DeltaSnapshot, newest: &DeltaSnapshot) -> (Version, Version) {
-    let version = |snapshot: &DeltaSnapshot| snapshot.table.version().unwrap_or(0);
-    (version(planned) + 1, version(newest))
+    (planned.version + 1, newest.version)
 }
 
 /// Whether files written for one may be added to the other.
 fn is_same_table(planned: &DeltaSnapshot, newest: &DeltaSnapshot) -> Result<bool> {
-    let (a, b) = (planned.table.snapshot()?, newest.table.snapshot()?);
-    let (before, after) = (a.metadata(), b.metadata());
+    let (before, after) = (planned.metadata(), newest.metadata());
     let rules = |(key, _): &(&String, &String)| key.starts_with("delta.");
     let count = |configuration: &std::collections::HashMap<String, String>| {
         configuration.iter().filter(rules).count()
     };
     let (old, new) = (before.configuration(), after.configuration());
     Ok(before.id() == after.id()
-        && a.schema() == b.schema()
+        && planned.columns() == newest.columns()
         && before.partition_columns() == after.partition_columns()
-        && a.protocol() == b.protocol()
+        && planned.protocol() == newest.protocol()
         && count(old) == count(new)
         && old.iter().filter(rules).all(|(key, value)| new.get(key) == Some(value)))
 }

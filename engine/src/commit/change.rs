@@ -55,7 +55,7 @@ async fn commit_with(
     operation: DeltaOperation,
     properties: CommitProperties,
 ) -> Result<u64> {
-    let state = Checked::new(snapshot.table.snapshot()?.snapshot())?;
+    let state = Checked::new(snapshot.table().await?.snapshot()?.snapshot())?;
     let committed = CommitBuilder::from(properties)
         .with_actions(actions)
         .build(Some(&state), log_store(shared, &snapshot.url)?, operation)
@@ -80,13 +80,13 @@ pub(crate) async fn commit_first(
 
 /// A table as the Delta library sees it when it checks whether it may commit: without the
 /// features that the library doesn't have and Boathouse does.
-pub(crate) struct Checked<'a> {
+pub(super) struct Checked<'a> {
     state: &'a EagerSnapshot,
     protocol: Protocol,
 }
 
 impl<'a> Checked<'a> {
-    pub(crate) fn new(state: &'a EagerSnapshot) -> Result<Self> {
+    pub(super) fn new(state: &'a EagerSnapshot) -> Result<Self> {
         Ok(Self { state, protocol: without_own_features(state.protocol())? })
     }
 }

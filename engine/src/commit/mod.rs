@@ -26,7 +26,7 @@ use crate::engine::Shared;
 use log_store::SettledLog;
 
 pub(crate) use append::{Append, append, is_done};
-pub(crate) use change::{Checked, commit, commit_first, commit_next, commit_once};
+pub(crate) use change::{commit, commit_first, commit_next, commit_once};
 pub use transaction::AppTransaction;
 
 /// The name of a commit's own id in `commitInfo`, as Spark writes it too.

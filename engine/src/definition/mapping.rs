@@ -19,7 +19,7 @@ pub(super) fn physical_name(column: &StructField) -> String {
 
 impl Definition {
     /// Whether names in files are the columns' own.
-    pub(super) fn is_mapped(&self) -> bool {
+    pub(crate) fn is_mapped(&self) -> bool {
         self.properties.get(MODE).is_some_and(|mode| mode != "none")
     }
 

@@ -73,10 +73,9 @@ impl Definition {
 
     /// That of a table as a snapshot has it.
     pub(crate) async fn of(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<Self> {
-        let state = snapshot.table.snapshot()?.snapshot();
-        let metadata = state.metadata();
-        let columns: Vec<StructField> = state.schema().fields().cloned().collect();
-        let protocol = Versions::of(state.protocol())?;
+        let metadata = snapshot.metadata();
+        let columns: Vec<StructField> = snapshot.columns().fields().cloned().collect();
+        let protocol = Versions::of(snapshot.protocol())?;
         let clustering = snapshot.clustering(shared).await?;
         Ok(Self {
             id: metadata.id().to_owned(),
@@ -290,12 +289,11 @@ fn contains_timestamp_ntz(data_type: &DataType) -> bool {
 
 /// The columns by which a table is clustered, by name.
 pub(crate) async fn clustering(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<Vec<String>> {
-    let state = snapshot.table.snapshot()?.snapshot();
-    if !Versions::of(state.protocol())?.has("clustering") {
+    if !Versions::of(snapshot.protocol())?.has("clustering") {
         return Ok(Vec::new());
     }
-    let version = state.version();
-    let (log, schema) = (log_store(shared, &snapshot.url)?, state.schema());
+    let version = snapshot.version;
+    let (log, schema) = (log_store(shared, &snapshot.url)?, snapshot.columns());
     let read = tokio::task::spawn_blocking(move || {
         let engine = log.engine(None);
         let builder = delta_kernel::Snapshot::builder_for(log.root_url()).at_version(version);

@@ -75,12 +75,11 @@ impl Rules {
     /// Those of a Delta table. One that can't be understood is an error: nothing may be written
     /// then.
     pub(crate) fn of_delta(state: &SessionState, snapshot: &DeltaSnapshot) -> Result<Self> {
-        let log = snapshot.table.snapshot()?.snapshot();
         let mut rules = Self::of_schema(snapshot.schema.clone());
-        let mut checks = crate::definition::checks_of(log.metadata().configuration());
+        let mut checks = crate::definition::checks_of(snapshot.metadata().configuration());
         let mut defaults = HashMap::new();
         let schema = DFSchema::try_from(snapshot.schema.as_ref().clone())?;
-        for (index, column) in log.schema().fields().enumerate() {
+        for (index, column) in snapshot.columns().fields().enumerate() {
             let found = ColumnRules::of(column)?;
             let data_type = snapshot.schema.field(index).data_type();
             if let Some(sql) = found.default {

@@ -111,9 +111,9 @@ async fn range(
         value => history.checked(version_number(value, bounds)?)?,
     };
     let last = match (values.num_columns() > 1).then(|| bound(1)).transpose()? {
-        None => newest.version()?,
+        None => newest.version,
         Some(value) if is_time(&value) => history.at(time_ms(state, value, bounds)?).await?,
-        Some(value) => version_number(value, bounds)?.min(newest.version()?),
+        Some(value) => version_number(value, bounds)?.min(newest.version),
     };
     if first > last {
         return Err(Error::invalid(format!("the range ends before it begins: {first} to {last}"))
@@ -123,7 +123,7 @@ async fn range(
 }
 
 fn check_enabled(snapshot: &DeltaSnapshot, version: u64, name: &str) -> Result<()> {
-    let metadata = snapshot.table.snapshot()?.metadata();
+    let metadata = snapshot.metadata();
     let properties = metadata.configuration();
     let on = properties.get(ENABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     if !on {
@@ -238,7 +238,8 @@ impl Commit<'_> {
         };
         let last_modified = DateTime::from_timestamp_millis(self.time).unwrap_or_default();
         let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
-        Ok(ScanFile { meta, partition_values: values.into(), statistics: None })
+        let (statistics, leaves, deletion) = (None, None, None);
+        Ok(ScanFile { meta, partition_values: values.into(), statistics, leaves, deletion })
     }
 
     /// A log may only name files of its own table.
@@ -295,6 +296,7 @@ fn table(
         source: Source::Files { files: Arc::new(files), delta: None },
         read: Arc::default(),
         rules: None,
+        leaves: Arc::default(),
     })
 }
 

@@ -45,11 +45,6 @@ impl LakeTable {
                 self.check_properties(statement, delta)?;
                 Ok(DeltaFiles { delta: delta.clone(), files: files.clone() })
             }
-            Source::Mapped { delta, .. } => Err(Error::unsupported(format!(
-                "{statement} table \"{}\", which uses the Delta feature {}",
-                self.name,
-                mapped_feature(delta)
-            ))),
             Source::Files { delta: None, .. } if self.format == Format::Iceberg => {
                 refused("which is an Iceberg table".to_owned())
             }
@@ -62,9 +57,7 @@ impl LakeTable {
     /// Refuses what the table's properties don't allow.
     fn check_properties(&self, statement: &str, delta: &DeltaSnapshot) -> Result<()> {
         let is_on = |property: &str| {
-            let state = delta.table.snapshot().ok();
-            let value =
-                state.and_then(|state| state.metadata().configuration().get(property).cloned());
+            let value = delta.metadata().configuration().get(property);
             value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
         };
         if is_on("delta.appendOnly") {
@@ -113,6 +106,7 @@ impl LakeTable {
             source: Source::Files { files: Arc::new(placed), delta: Some(of.delta.clone()) },
             read: self.read.clone(),
             rules: self.rules.clone(),
+            leaves: self.leaves.clone(),
         })
     }
 
@@ -176,14 +170,4 @@ fn file_field() -> Field {
 
 fn row_field() -> Field {
     Field::new(ROW, DataType::Int64, true).with_extension_type(RowNumber)
-}
-
-fn mapped_feature(delta: &DeltaSnapshot) -> &'static str {
-    let mode = delta.table.snapshot().ok().and_then(|state| {
-        state.metadata().configuration().get("delta.columnMapping.mode").cloned()
-    });
-    match mode.as_deref() {
-        None | Some("none") => "deletionVectors",
-        Some(_) => "columnMapping",
-    }
 }

@@ -24,14 +24,16 @@ use uuid::Uuid;
 use super::create_external_table::columns;
 use super::declared::{DeclaredColumns, constraints};
 use super::{Action, Command, drop_table, rows};
-use crate::commit::AppTransaction;
+use crate::commit::{AppTransaction, Append};
 use crate::definition::{Definition, checked_properties};
 use crate::parse::{CreateTable, check_forms, fold};
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
 use crate::rules::Rules;
 use crate::scan::{format_of, in_parallel};
 use crate::session::Session;
-use crate::write::{Place, check_key, create_delta, delta_columns, delta_schema, write_files};
+use crate::write::{
+    Place, Target, check_key, create_delta, delta_columns, delta_schema, insert, write_files,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// Everything about a new table but its rows.
@@ -311,15 +313,7 @@ pub(crate) async fn create_table(
     let about = |error: Error| error.about(format!("table \"{name}\""));
     shared.commits.check_store(shared, &location).await.map_err(about)?;
     let mut new = definition.definition.clone();
-    let (keys, clustering) = (new.keys.clone(), new.clustering.clone());
-    let place = Place { location: location.clone(), keys, clustering };
-    let made = async {
-        let rules = Rules::of_schema(schema.clone());
-        let written = write_files(shared, &place, &rules, rows).await?;
-        let transaction = definition.transaction.as_ref();
-        create_delta(shared, &location, &mut new, written.adds, transaction).await?;
-        Ok(written.rows)
-    };
+    let made = create_with_rows(session, &mut new, &location, definition, rows);
     let count = made.await.map_err(about)?;
     let spec = spec(schema, &new, &location)?;
     match install(session, name, spec, Vec::new(), replaced).await {
@@ -335,6 +329,35 @@ pub(crate) async fn create_table(
         // The catalog may have the table and only not have said so: its files stay.
         Err(error) => Err(error),
     }
+}
+
+/// Makes the table's log. Its first rows come with its first version; where files have names of
+/// their own for columns, these are known only then, and the rows come with the second.
+async fn create_with_rows(
+    session: &Session,
+    new: &mut Definition,
+    location: &Url,
+    table: &TableDefinition,
+    rows: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<u64> {
+    let shared = session.engine.shared();
+    let transaction = table.transaction.as_ref();
+    if new.is_mapped() {
+        create_delta(shared, location, new, Vec::new(), None).await?;
+        let snapshot = shared.delta_tables.newest(shared, location).await?;
+        let how = Append { transaction: table.transaction.clone(), ..Append::default() };
+        return insert(&session.engine, &Target::delta(snapshot)?, &how, rows).await;
+    }
+    let place = Place {
+        location: location.clone(),
+        keys: new.keys.clone(),
+        clustering: new.clustering.clone(),
+        physical: None,
+    };
+    let rules = Rules::of_schema(table.schema.clone());
+    let written = write_files(shared, &place, &rules, rows).await?;
+    create_delta(shared, location, new, written.adds, transaction).await?;
+    Ok(written.rows)
 }
 
 /// A folder of its own for each table that is made, so that dropping one and making another of

@@ -142,8 +142,10 @@ fn collect_reports(plan: &Arc<dyn ExecutionPlan>, reports: &mut Vec<Option<Strin
     let scan = plan
         .downcast_ref::<DataSourceExec>()
         .and_then(|source| source.data_source().downcast_ref::<FileScanConfig>());
-    let first = scan.and_then(|config| config.file_groups.iter().find_map(|g| g.files().first()));
-    reports.push(first.and_then(report_of).map(ToString::to_string));
+    let report = scan.and_then(|config| {
+        config.file_groups.iter().flat_map(|group| group.files()).find_map(report_of)
+    });
+    reports.push(report.map(ToString::to_string));
     for child in plan.children() {
         collect_reports(child, reports);
     }

@@ -17,7 +17,7 @@ use super::maintenance::{batch_of, find_table, moment, schema_of};
 use super::{Command, listing};
 use crate::history::History;
 use crate::query::Plan;
-use crate::scan::{DeltaSnapshot, delta_table};
+use crate::scan::{DeltaSnapshot, ScanFile, delta_table};
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -152,19 +152,22 @@ impl Command for DescribeDetail {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let newest = delta_table(session, &self.table, "details").await?;
         let history = History::of(session.engine.shared(), &newest).await?;
-        let modified = history.time(newest.version()?).await.ok();
-        batch_of(&self.schema, detail(&self.table, &newest, modified)?)
+        let modified = history.time(newest.version).await.ok();
+        let files = newest.files(newest.layout()?.file_schema()).await?;
+        batch_of(&self.schema, detail(&self.table, &newest, &files.all, modified)?)
     }
 }
 
-fn detail(table: &Table, newest: &DeltaSnapshot, modified: Option<i64>) -> Result<Vec<ArrayRef>> {
-    let snapshot = newest.table.snapshot()?.snapshot();
-    let (metadata, protocol) = (snapshot.metadata(), snapshot.protocol());
-    let (mut files, mut bytes) = (0_i64, 0_i64);
-    for view in snapshot.try_log_data()?.iter() {
-        files += 1;
-        bytes = bytes.saturating_add(view.size());
-    }
+fn detail(
+    table: &Table,
+    newest: &DeltaSnapshot,
+    files: &[ScanFile],
+    modified: Option<i64>,
+) -> Result<Vec<ArrayRef>> {
+    let (metadata, protocol) = (newest.metadata(), newest.protocol());
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let bytes: u64 = files.iter().map(|file| file.meta.size).sum();
+    let (files, bytes) = (whole(files.len() as u64), whole(bytes));
     let properties: BTreeMap<_, _> = metadata.configuration().iter().collect();
     let properties = serde_json::to_string(&properties).unwrap_or_default();
     let name = table.name.to_string();
@@ -176,7 +179,7 @@ fn detail(table: &Table, newest: &DeltaSnapshot, modified: Option<i64>) -> Resul
         text(Some(newest.url.as_str())),
         time(metadata.created_time()),
         time(modified),
-        number(newest.table.version().and_then(|version| i64::try_from(version).ok())),
+        number(i64::try_from(newest.version).ok()),
         texts(&newest.partition_columns),
         number(Some(files)),
         number(Some(bytes)),

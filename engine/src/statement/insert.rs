@@ -76,7 +76,7 @@ async fn columns(session: &Session, insert: &Insert) -> Result<Vec<Column>> {
         return Ok(columns.map(|column| (column.name.clone(), None)).collect());
     }
     let snapshot = super::alter_table::snapshot(session, &table).await?;
-    let schema = snapshot.table.snapshot()?.snapshot().schema();
+    let schema = snapshot.columns();
     schema
         .fields()
         .map(|column| Ok((column.name.clone(), ColumnRules::of(column)?.default)))

@@ -45,10 +45,11 @@ pub(super) async fn plan(session: &Session, name: &[String], to: &AsOf) -> Resul
 impl Command for Restore {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let newest = delta_table(session, &self.table, "older versions").await?;
-        let before = newest.version()?;
+        let before = newest.version;
         let (mut after, mut restored, mut removed) = (before, 0, 0);
         if self.version < before {
-            let restore = newest.table.clone().restore().with_version_to_restore(self.version);
+            let restore =
+                newest.table().await?.clone().restore().with_version_to_restore(self.version);
             let done = restore.with_commit_properties(properties()).await;
             let (table, metrics) = done.map_err(|error| self.explained(error))?;
             after = table.version().unwrap_or(before);

@@ -24,11 +24,9 @@ const COMMITS_AT_ONCE: usize = 16;
 
 /// The identities of the files that a version of a table has loaded.
 pub(super) async fn loaded(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<HashSet<String>> {
-    let version =
-        snapshot.table.version().ok_or_else(|| Error::internal("a snapshot has no version"))?;
     let store = shared.stores.store(&snapshot.url)?;
     let log = store_path(&snapshot.url)?.join("_delta_log");
-    let found = LogFiles::list(store.as_ref(), &log, version as u64).await?;
+    let found = LogFiles::list(store.as_ref(), &log, snapshot.version).await?;
     let mut loaded = HashSet::new();
     for path in &found.checkpoint {
         let bytes = store.get(path).await?.bytes().await?;

@@ -1,5 +1,6 @@
 //! One run of a statement that changes rows: its plans, its new files and its commit.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -106,7 +107,7 @@ impl<'a> Execution<'a> {
         adds: Vec<Add>,
         operation: DeltaOperation,
     ) -> Result<()> {
-        let mut actions = removals(target, removed)?;
+        let mut actions = removals(target, removed).await?;
         actions.extend(adds.into_iter().map(Action::Add));
         actions.append(&mut self.marks());
         if actions.is_empty() {
@@ -118,12 +119,9 @@ impl<'a> Execution<'a> {
 }
 
 /// What the log says when files go. They are numbered as the snapshot lists them.
-fn removals(target: &DeltaFiles, removed: &[u32]) -> Result<Vec<Action>> {
-    let log = target.delta.table.snapshot()?.snapshot().try_log_data()?;
-    if log.num_files() != target.files.len() {
-        return Err(Error::internal("a snapshot's files were listed differently"));
-    }
-    let wanted: std::collections::BTreeSet<u32> = removed.iter().copied().collect();
-    let found = (0..).zip(log.iter()).filter(|(number, _)| wanted.contains(number));
-    Ok(found.map(|(_, file)| Action::Remove(file.remove_action(true))).collect())
+async fn removals(target: &DeltaFiles, removed: &[u32]) -> Result<Vec<Action>> {
+    let wanted: BTreeSet<u32> = removed.iter().copied().collect();
+    let files = (0..).zip(target.files.iter()).filter(|(number, _)| wanted.contains(number));
+    let removals = target.delta.removals(files.map(|(_, file)| file)).await?;
+    Ok(removals.into_iter().map(Action::Remove).collect())
 }

@@ -117,7 +117,7 @@ impl TargetTable {
     }
 
     fn column_rules(&self) -> Result<Vec<ColumnRules>> {
-        let schema = self.files.delta.table.snapshot()?.snapshot().schema();
+        let schema = self.files.delta.columns();
         schema.fields().map(ColumnRules::of).collect()
     }
 

@@ -81,7 +81,7 @@ pub(super) async fn run(
         return Ok(rows);
     };
     let read = match queries::condition(find) {
-        Some(condition) => conflicts::read_by(run.state, &target.files, &condition),
+        Some(condition) => conflicts::read_by(run.state, &target.files, &condition).await,
         None => EVERYTHING.to_owned(),
     };
     let chosen = Arc::new(Selection::of(run.rows(find).await?, run.memory()).await?);
