@@ -1,15 +1,15 @@
 //! SQL text to one statement.
 
+mod dialect;
 mod own;
+mod rewrite;
+mod spellings;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Value, Visit, Visitor,
-    visit_expressions_mut,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Value, visit_expressions_mut};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use dialect::BoathouseDialect;
 pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
 
 use crate::hidden::Hidden;
@@ -44,16 +44,17 @@ pub(crate) fn parse(sql: &str) -> Result<Parsed> {
 }
 
 fn parse_text(sql: &str) -> Result<Parsed> {
-    let tokens =
-        Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
+    let mut tokens =
+        Tokenizer::new(&BoathouseDialect, sql).tokenize_with_location().map_err(|error| {
             Error::from(datafusion::sql::sqlparser::parser::ParserError::from(error))
         })?;
     check_depth(&tokens)?;
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
-    let mut statements = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect {})
+    spellings::translate(&mut tokens);
+    let mut statements = DFParserBuilder::new(tokens)
+        .with_dialect(&BoathouseDialect)
         .with_recursion_limit(NESTING_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements())?;
@@ -64,7 +65,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
             .with_hint("Send one statement at a time.")),
         (Some(mut statement), true) => {
             number_placeholders(&mut statement);
-            check_set_operations(&statement)?;
+            rewrite::rewrite(&mut statement)?;
             Ok(Parsed::Sql(Hidden::new(statement)))
         }
     }
@@ -134,39 +135,6 @@ fn number_placeholders(statement: &mut Statement) {
         }
         std::ops::ControlFlow::<()>::Continue(())
     });
-}
-
-/// INTERSECT ALL and EXCEPT ALL would be planned as semi joins, which give other rows.
-fn check_set_operations(statement: &Statement) -> Result<()> {
-    let Statement::Statement(statement) = statement else { return Ok(()) };
-    let found = statement.visit(&mut SetOperations);
-    match found {
-        std::ops::ControlFlow::Break(operation) => {
-            Err(Error::unsupported(format!("{operation} ALL"))
-                .with_hint(format!("Use {operation}, which leaves duplicates out.")))
-        }
-        std::ops::ControlFlow::Continue(()) => Ok(()),
-    }
-}
-
-struct SetOperations;
-
-impl Visitor for SetOperations {
-    type Break = SetOperator;
-
-    fn pre_visit_query(&mut self, query: &Query) -> std::ops::ControlFlow<SetOperator> {
-        match wrong_operation(&query.body) {
-            Some(operation) => std::ops::ControlFlow::Break(operation),
-            None => std::ops::ControlFlow::Continue(()),
-        }
-    }
-}
-
-fn wrong_operation(body: &SetExpr) -> Option<SetOperator> {
-    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
-    let wrong = matches!(op, SetOperator::Intersect | SetOperator::Except | SetOperator::Minus)
-        && *set_quantifier == SetQuantifier::All;
-    if wrong { Some(*op) } else { wrong_operation(left).or_else(|| wrong_operation(right)) }
 }
 
 /// The parts of a name, folded to lower case where they aren't quoted.
