@@ -539,6 +539,9 @@ fn from_schema_error(error: SchemaError) -> Error {
 }
 
 fn from_plan_text(text: &str) -> Error {
+    if let Some(error) = from_call_text(text) {
+        return error;
+    }
     let function = text
         .strip_prefix("Invalid function '")
         .and_then(|rest| rest.split_once('\''))
@@ -555,6 +558,29 @@ fn from_plan_text(text: &str) -> Error {
         }
         None => Error::invalid(tidy(text)),
     }
+}
+
+/// A call whose arguments are of the wrong number or types.
+fn from_call_text(text: &str) -> Option<Error> {
+    let (why, rest) =
+        text.split_once(" No function matches the given name and argument types '")?;
+    // Functions of our own say what they want.
+    if let Some((_, why)) = why.split_once("coercion failed with: External error: ") {
+        return Some(Error::invalid(tidy(why)).with_hint("Cast the argument, or leave it out."));
+    }
+    let (call, rest) = rest.split_once('\'')?;
+    let name = call.split('(').next().unwrap_or(call);
+    let error = Error::invalid(format!("function \"{name}\" can't be called as {call}"));
+    let candidates: Vec<&str> = rest
+        .split_once("Candidate functions:")
+        .map(|(_, candidates)| candidates.lines().map(str::trim).collect())
+        .unwrap_or_default();
+    let known = candidates.iter().filter(|c| !c.is_empty() && !c.contains("UserDefined")).take(4);
+    let known: Vec<&str> = known.copied().collect();
+    Some(match known.is_empty() {
+        true => error.with_hint("Cast the arguments."),
+        false => error.with_hint(format!("Cast the arguments: it is {}.", known.join(", "))),
+    })
 }
 
 fn from_execution_text(text: &str) -> Error {

@@ -1,19 +1,19 @@
 //! SQL text to one statement.
 
+mod dialect;
 mod once;
 mod own;
+mod rewrite;
+mod spellings;
 mod transfer;
 mod versions;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Value, Visit, Visitor,
-    visit_expressions_mut,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Value, visit_expressions_mut};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use dialect::BoathouseDialect;
 pub(crate) use own::{
     AlterPartitions, AlterTable, ColumnChange, ColumnDefinition, ColumnType, ConstraintKind,
     Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
@@ -62,18 +62,20 @@ pub(crate) fn parse(sql: &str) -> Result<Parsed> {
 }
 
 fn parse_text(sql: &str) -> Result<Parsed> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+    let mut tokens = Tokenizer::new(&BoathouseDialect, sql)
         .tokenize_with_location()
         .map_err(ParserError::from)?;
     check_depth(&tokens)?;
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
+    spellings::translate(&mut tokens);
     match once::split(sql, &tokens)? {
         Some((insert, transaction)) => {
-            let tokens = Tokenizer::new(&GenericDialect {}, insert)
+            let mut tokens = Tokenizer::new(&BoathouseDialect, insert)
                 .tokenize_with_location()
                 .map_err(ParserError::from)?;
+            spellings::translate(&mut tokens);
             Ok(Parsed::InsertOnce(Hidden::new(parse_tokens(tokens)?), transaction))
         }
         None => Ok(Parsed::Sql(Hidden::new(parse_tokens(own::with_stars(tokens))?))),
@@ -83,7 +85,7 @@ fn parse_text(sql: &str) -> Result<Parsed> {
 /// One statement of DataFusion's grammar.
 fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut statements = DFParserBuilder::new(versions::fold_clauses(tokens)?)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&BoathouseDialect)
         .with_recursion_limit(NESTING_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements())?;
@@ -100,7 +102,7 @@ fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
 fn checked(mut statement: Statement) -> Result<Statement> {
     number_placeholders(&mut statement);
     versions::name_versions(&mut statement)?;
-    check_set_operations(&statement)?;
+    rewrite::rewrite(&mut statement)?;
     Ok(statement)
 }
 
@@ -168,39 +170,6 @@ fn number_placeholders(statement: &mut Statement) {
         }
         std::ops::ControlFlow::<()>::Continue(())
     });
-}
-
-/// INTERSECT ALL and EXCEPT ALL would be planned as semi joins, which give other rows.
-fn check_set_operations(statement: &Statement) -> Result<()> {
-    let Statement::Statement(statement) = statement else { return Ok(()) };
-    let found = statement.visit(&mut SetOperations);
-    match found {
-        std::ops::ControlFlow::Break(operation) => {
-            Err(Error::unsupported(format!("{operation} ALL"))
-                .with_hint(format!("Use {operation}, which leaves duplicates out.")))
-        }
-        std::ops::ControlFlow::Continue(()) => Ok(()),
-    }
-}
-
-struct SetOperations;
-
-impl Visitor for SetOperations {
-    type Break = SetOperator;
-
-    fn pre_visit_query(&mut self, query: &Query) -> std::ops::ControlFlow<SetOperator> {
-        match wrong_operation(&query.body) {
-            Some(operation) => std::ops::ControlFlow::Break(operation),
-            None => std::ops::ControlFlow::Continue(()),
-        }
-    }
-}
-
-fn wrong_operation(body: &SetExpr) -> Option<SetOperator> {
-    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
-    let wrong = matches!(op, SetOperator::Intersect | SetOperator::Except | SetOperator::Minus)
-        && *set_quantifier == SetQuantifier::All;
-    if wrong { Some(*op) } else { wrong_operation(left).or_else(|| wrong_operation(right)) }
 }
 
 /// The parts of a name, folded to lower case where they aren't quoted.

@@ -1,9 +1,9 @@
 //! `WITH (txn_app = '…', txn_version = …)` at the end of an INSERT, which the grammar lacks.
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::BoathouseDialect;
 use super::own::is_word;
 use crate::commit::AppTransaction;
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ pub(super) fn split<'a>(
 }
 
 fn transaction(options: Vec<TokenWithSpan>) -> Result<AppTransaction> {
-    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(options);
+    let mut parser = Parser::new(&BoathouseDialect).with_tokens_with_locations(options);
     let (mut app, mut version) = (None, None);
     parser.expect_token(&Token::LParen)?;
     loop {

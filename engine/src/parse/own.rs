@@ -6,7 +6,6 @@ mod maintenance;
 
 use std::collections::BTreeMap;
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
@@ -16,7 +15,7 @@ pub(crate) use create_table::{
 };
 pub(crate) use maintenance::{Converted, Maintenance};
 
-use super::{Parsed, fold, name_parts};
+use super::{BoathouseDialect, Parsed, fold, name_parts};
 use crate::{Error, Result};
 
 /// A statement about crawlers.
@@ -104,8 +103,14 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
                 own.skip(2).alter_table()?
             }
         },
-        ["CREATE", "TABLE", ..] => own.skip(2).create_table(false)?,
-        ["CREATE", "OR", "REPLACE", "TABLE"] => own.skip(4).create_table(true)?,
+        ["CREATE", "TABLE", ..] => {
+            own = Own::with_query(tokens)?;
+            own.skip(2).create_table(false)?
+        }
+        ["CREATE", "OR", "REPLACE", "TABLE"] => {
+            own = Own::with_query(tokens)?;
+            own.skip(4).create_table(true)?
+        }
         ["COMMENT", "ON", ..] => own.skip(2).comment_on()?,
         words => match maintenance::statement(words, &mut own)? {
             Some(statement) => Parsed::Maintenance(statement),
@@ -155,8 +160,15 @@ pub(super) struct Own<'a>(pub(super) Parser<'a>);
 
 impl Own<'_> {
     fn new(tokens: &[TokenWithSpan]) -> Self {
-        let parser = Parser::new(&GenericDialect {}).with_recursion_limit(super::NESTING_MAX);
+        let parser = Parser::new(&BoathouseDialect).with_recursion_limit(super::NESTING_MAX);
         Self(parser.with_tokens_with_locations(tokens.to_vec()))
+    }
+
+    /// Of a statement that has a query in it.
+    fn with_query(tokens: &[TokenWithSpan]) -> Result<Self> {
+        let mut tokens = tokens.to_vec();
+        super::spellings::translate(&mut tokens);
+        Ok(Self::new(&super::versions::fold_clauses(tokens)?))
     }
 
     fn skip(&mut self, tokens: usize) -> &mut Self {

@@ -11,11 +11,11 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Statement as Sql,
     TableAlias, TableFactor, TableFunctionArgs, TableObject, Value, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
+use super::BoathouseDialect;
 use super::own::is_word;
 use crate::{Error, Result};
 
@@ -126,7 +126,7 @@ fn begins_value(token: &Token) -> bool {
 fn expression_at(tokens: &[TokenWithSpan], start: usize) -> Result<(String, usize)> {
     let rest = tokens.get(start..).unwrap_or_default();
     let rest = rest.iter().take(EXPRESSION_TOKENS_MAX).cloned().collect();
-    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(rest);
+    let mut parser = Parser::new(&BoathouseDialect).with_tokens_with_locations(rest);
     let text = expression(&mut parser)?;
     Ok((text, parser.get_current_index() + 1))
 }
@@ -330,7 +330,7 @@ fn changes_name(args: &[FunctionArg]) -> Result<ObjectName> {
         return Err(wrong());
     };
     let Value::SingleQuotedString(table) = &table.value else { return Err(wrong()) };
-    let mut parser = Parser::new(&GenericDialect {})
+    let mut parser = Parser::new(&BoathouseDialect)
         .try_with_sql(table)
         .map_err(|error| Error::from(error).about("the first argument of table_changes"))?;
     let mut name = match table.contains('/') {
