@@ -187,8 +187,7 @@ impl RowGroup {
         schema: &SchemaRef,
     ) -> Result<Self> {
         let mut writers = factory.create_column_writers(index)?.into_iter();
-        let mut group =
-            Self { columns: Vec::new(), encoders: JoinSet::new(), rows: 0, bytes: 0 };
+        let mut group = Self { columns: Vec::new(), encoders: JoinSet::new(), rows: 0, bytes: 0 };
         for (column, field) in schema.fields().iter().enumerate() {
             let (sender, arrays) = mpsc::channel(QUEUED_ARRAYS);
             let leaves = writers.by_ref().take(leaves(field.data_type())).collect();

@@ -230,9 +230,7 @@ impl Own<'_> {
         match takes {
             Takes::Nothing | Takes::Refused => Ok(None),
             Takes::Text => Ok(Some(self.0.parse_literal_string()?)),
-            Takes::MaybeText => {
-                Ok(is_text.then(|| self.0.parse_literal_string()).transpose()?)
-            }
+            Takes::MaybeText => Ok(is_text.then(|| self.0.parse_literal_string()).transpose()?),
             Takes::Word => Ok(Some(self.name()?.to_uppercase())),
             Takes::MaybeWord(words) => {
                 let found = words.iter().find(|word| self.next_is(word));
@@ -301,7 +299,8 @@ mod tests {
     #[test]
     fn both_spellings_of_copy_are_one_statement() {
         let own = copy("COPY INTO t (a, B) FROM 's3://b/p' FORMAT CSV DELIMITER ';' MAXERROR 3");
-        let theirs = copy("copy t (A, b) from 's3://b/p' format as csv delimiter as ';' maxerror as 3;");
+        let theirs =
+            copy("copy t (A, b) from 's3://b/p' format as csv delimiter as ';' maxerror as 3;");
         assert_eq!(own.columns, Some(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(own.columns, theirs.columns);
         assert_eq!(own.options, theirs.options);

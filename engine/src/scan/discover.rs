@@ -214,10 +214,8 @@ pub(crate) fn is_visible(path: &Path, base: &Path) -> bool {
 
 fn with_values(location: &Url, metas: Vec<ObjectMeta>) -> Result<Vec<File>> {
     let base = store_path(location)?;
-    let files = metas.into_iter().map(|meta| File {
-        values: path_values(&meta.location, &base),
-        meta,
-    });
+    let files =
+        metas.into_iter().map(|meta| File { values: path_values(&meta.location, &base), meta });
     Ok(files.collect())
 }
 

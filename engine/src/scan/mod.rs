@@ -6,8 +6,8 @@ mod discover;
 mod external;
 mod files;
 mod format;
-mod iceberg;
 mod given;
+mod iceberg;
 mod parallel;
 mod projection;
 mod storage;
@@ -35,7 +35,9 @@ use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
-pub(crate) use discover::{Found, Wanted, describe, discover, is_visible, list_pattern, path_values};
+pub(crate) use discover::{
+    Found, Wanted, describe, discover, is_visible, list_pattern, path_values,
+};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, compression, options};
 pub(crate) use given::GivenFiles;

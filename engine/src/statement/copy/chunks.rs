@@ -87,7 +87,8 @@ async fn piece(store: &Arc<dyn ObjectStore>, file: &LoadFile, start: u64) -> Res
         if_match: file.meta.e_tag.clone(),
         ..GetOptions::default()
     };
-    let about = |error: object_store::Error| Error::from(error).about(format!("\"{}\"", file.shown()));
+    let about =
+        |error: object_store::Error| Error::from(error).about(format!("\"{}\"", file.shown()));
     let found = store.get_opts(&file.meta.location, options).await.map_err(about)?;
     found.bytes().await.map_err(about)
 }

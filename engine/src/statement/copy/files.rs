@@ -64,19 +64,14 @@ pub(super) struct Files {
 }
 
 /// Finds the files at a location: a file, a folder, a pattern, or all keys that begin so.
-pub(super) async fn find(
-    stores: &Stores,
-    location: &str,
-    format: Option<Format>,
-) -> Result<Files> {
+pub(super) async fn find(stores: &Stores, location: &str, format: Option<Format>) -> Result<Files> {
     let url = location_url(location)?;
     let store = stores.store(&url)?;
-    let (base, metas) = list(store.as_ref(), &url, location).await.map_err(|error| {
-        match error.kind() {
+    let (base, metas) =
+        list(store.as_ref(), &url, location).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound => nothing_there(location),
             _ => error,
-        }
-    })?;
+        })?;
     chosen(base, metas, format, location)
 }
 
@@ -228,7 +223,8 @@ async fn read_manifest(store: &dyn ObjectStore, url: &Url) -> Result<Manifest> {
         Ok(path) => path.display().to_string(),
         Err(()) => url.to_string(),
     };
-    let about = |error: object_store::Error| Error::from(error).about(format!("manifest \"{shown}\""));
+    let about =
+        |error: object_store::Error| Error::from(error).about(format!("manifest \"{shown}\""));
     let found = store.get(&store_path(url)?).await.map_err(about)?;
     if found.meta.size > MANIFEST_BYTES_MAX {
         return Err(Error::bad_data(format!(
@@ -238,13 +234,16 @@ async fn read_manifest(store: &dyn ObjectStore, url: &Url) -> Result<Manifest> {
     }
     let bytes = found.bytes().await.map_err(about)?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Error::bad_data(format!("\"{shown}\" is no manifest: {error}")).with_hint(
-            "A manifest is JSON: {\"entries\": [{\"url\": \"s3://bucket/key\"}, …]}.",
-        )
+        Error::bad_data(format!("\"{shown}\" is no manifest: {error}"))
+            .with_hint("A manifest is JSON: {\"entries\": [{\"url\": \"s3://bucket/key\"}, …]}.")
     })
 }
 
-async fn entry_file(store: &dyn ObjectStore, base: &Url, entry: &Entry) -> Result<Option<ObjectMeta>> {
+async fn entry_file(
+    store: &dyn ObjectStore,
+    base: &Url,
+    entry: &Entry,
+) -> Result<Option<ObjectMeta>> {
     let url = location_url(&entry.url)?;
     if store_root(&url)? != *base {
         return Err(Error::unsupported(format!(
@@ -305,8 +304,10 @@ fn key_value(
     let value = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(key.name()));
     let Some((_, text)) = value else {
         let name = key.name();
-        return Err(Error::bad_data(format!("\"{path}\" is not in a folder {name}=…, as others are"))
-            .with_hint("All files must have the same keys in their paths."));
+        return Err(Error::bad_data(format!(
+            "\"{path}\" is not in a folder {name}=…, as others are"
+        ))
+        .with_hint("All files must have the same keys in their paths."));
     };
     partition_value(text.as_deref(), key.name(), key.data_type(), path)
 }

@@ -24,10 +24,8 @@ const COMMITS_AT_ONCE: usize = 16;
 
 /// The identities of the files that a version of a table has loaded.
 pub(super) async fn loaded(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<HashSet<String>> {
-    let version = snapshot
-        .table
-        .version()
-        .ok_or_else(|| Error::internal("a snapshot has no version"))?;
+    let version =
+        snapshot.table.version().ok_or_else(|| Error::internal("a snapshot has no version"))?;
     let store = shared.stores.store(&snapshot.url)?;
     let log = store_path(&snapshot.url)?.join("_delta_log");
     let found = LogFiles::list(store.as_ref(), &log, version as u64).await?;
@@ -79,8 +77,10 @@ impl LogFiles {
         let first = after.map_or(0, |after| after + 1);
         let is_whole = commits.iter().zip(first..).all(|((number, _), wanted)| *number == wanted);
         if !is_whole || first + commits.len() as u64 != version + 1 {
-            return Err(Error::bad_data(format!("the log \"{log}\" lacks commits of version {version}"))
-                .with_hint("Files of the log were removed; restore them."));
+            return Err(Error::bad_data(format!(
+                "the log \"{log}\" lacks commits of version {version}"
+            ))
+            .with_hint("Files of the log were removed; restore them."));
         }
         Ok(Self { checkpoint, commits: commits.into_iter().map(|(_, path)| path).collect() })
     }
@@ -110,7 +110,9 @@ fn newest(checkpoints: &[(u64, usize, Path)]) -> (Option<u64>, Vec<Path>) {
 enum LogName {
     Commit,
     /// In as many files.
-    Checkpoint { parts: usize },
+    Checkpoint {
+        parts: usize,
+    },
 }
 
 /// What a file of a log is, by its name: `VERSION.json`, `VERSION.checkpoint.parquet`,

@@ -170,9 +170,11 @@ impl Copy {
         let Some(names) = &self.columns else { return Ok(schema.clone()) };
         let mut fields: Vec<FieldRef> = Vec::new();
         for name in names {
-            let known = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
+            let known =
+                schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
             let Some(field) = known else {
-                let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                let columns: Vec<&str> =
+                    schema.fields().iter().map(|f| f.name().as_str()).collect();
                 let text = format!("table \"{}\" has no column \"{name}\"", self.table);
                 return Err(Error::new(ErrorKind::NotFound, text)
                     .with_hint(format!("Its columns are {}.", columns.join(", ")))

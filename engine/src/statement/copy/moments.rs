@@ -69,9 +69,7 @@ impl Moments {
     /// Microseconds since 1970; a time without a zone is in UTC.
     pub(crate) fn time(&self, text: &str) -> Option<i64> {
         match self {
-            Self::Usual => {
-                Some(string_to_datetime(&chrono::Utc, text).ok()?.timestamp_micros())
-            }
+            Self::Usual => Some(string_to_datetime(&chrono::Utc, text).ok()?.timestamp_micros()),
             Self::Pattern(pattern) => patterned_time(text, pattern),
             Self::EpochSeconds => epoch(text, MICROS),
             Self::EpochMilliseconds => epoch(text, MICROS / 1000),

@@ -201,7 +201,9 @@ impl Sink {
     fn new(compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::Usual => Self::Plain(Vec::new()),
-            Compression::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::fast())),
+            Compression::Gzip => {
+                Self::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::fast()))
+            }
             Compression::Zstd => {
                 Self::Zstd(zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?)
             }

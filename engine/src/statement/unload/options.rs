@@ -118,8 +118,9 @@ impl UnloadOptions {
 
     fn set_existing(&mut self, existing: Existing) -> Result<()> {
         if self.existing != Existing::Refuse {
-            return Err(Error::invalid("ALLOWOVERWRITE and CLEANPATH are both given")
-                .with_hint("CLEANPATH removes the files that are there, ALLOWOVERWRITE does not."));
+            return Err(Error::invalid("ALLOWOVERWRITE and CLEANPATH are both given").with_hint(
+                "CLEANPATH removes the files that are there, ALLOWOVERWRITE does not.",
+            ));
         }
         self.existing = existing;
         Ok(())
