@@ -57,16 +57,26 @@ impl TextReader {
         let mut records = Records::new(self.fields, chunk);
         let mut batches = Vec::new();
         loop {
-            let rows = self.take_rows(&mut records, chunk)?;
+            let mut bad = Vec::new();
+            let rows = self.take_rows(&mut records, chunk, &mut bad)?;
+            let batch = self.convert_rows(&rows, chunk, &mut bad)?;
+            // The first of them is the one that the error is about.
+            bad.sort_by_key(|reject| reject.line);
+            bad.into_iter().try_for_each(|reject| self.rejects.add(reject))?;
             if rows.is_empty() {
                 return Ok(batches);
             }
-            batches.push(self.convert_rows(&rows, chunk)?);
+            batches.push(batch);
         }
     }
 
     /// The next records that have as many fields as there are columns.
-    fn take_rows(&self, records: &mut Records, chunk: &Chunk) -> Result<Vec<Row>> {
+    fn take_rows(
+        &self,
+        records: &mut Records,
+        chunk: &Chunk,
+        bad: &mut Vec<Reject>,
+    ) -> Result<Vec<Row>> {
         let wanted = self.columns.fields().len();
         let mut rows = Vec::new();
         while rows.len() < BATCH_ROWS {
@@ -78,11 +88,11 @@ impl TextReader {
                 }
                 Ok(fields) => {
                     let reason = format!("{} fields, and {wanted} columns", fields.len());
-                    self.reject(chunk, &Row { line, fields }, None, reason)?;
+                    bad.push(self.reject(chunk, &Row { line, fields }, None, reason));
                 }
                 Err((column, fields)) => {
                     let reason = "the text is not UTF-8".to_owned();
-                    self.reject(chunk, &Row { line, fields }, Some(column), reason)?;
+                    bad.push(self.reject(chunk, &Row { line, fields }, Some(column), reason));
                 }
             }
         }
@@ -106,18 +116,24 @@ impl TextReader {
         wrong.map_or(Ok(texts.clone()), |column| Err((column, texts)))
     }
 
-    fn convert_rows(&self, rows: &[Row], chunk: &Chunk) -> Result<RecordBatch> {
+    fn convert_rows(
+        &self,
+        rows: &[Row],
+        chunk: &Chunk,
+        bad: &mut Vec<Reject>,
+    ) -> Result<RecordBatch> {
         let mut good = vec![true; rows.len()];
         let mut columns: Vec<ArrayRef> = Vec::new();
         for (index, field) in self.columns.fields().iter().enumerate() {
             let texts: Vec<Option<&str>> =
                 rows.iter().map(|row| row.fields.get(index).map(String::as_str)).collect();
-            let Converted { column, bad } = convert(&texts, field, &self.options)?;
-            for row in bad {
-                self.reject_value(&mut good, rows, row, index, chunk)?;
-            }
-            if !field.is_nullable() && column.null_count() > 0 {
-                self.reject_nulls(&mut good, rows, &column, index, chunk)?;
+            let Converted { column, bad: wrong } = convert(&texts, field, &self.options)?;
+            let nulls = (0..rows.len()).filter(|row| !field.is_nullable() && column.is_null(*row));
+            for row in wrong.into_iter().chain(nulls) {
+                // A row is noted once, for the first of its values that can't be.
+                if std::mem::replace(&mut good[row], false) {
+                    bad.push(self.wrong_value(chunk, &rows[row], index));
+                }
             }
             columns.push(column);
         }
@@ -129,58 +145,31 @@ impl TextReader {
         Ok(filter_record_batch(&batch, &BooleanArray::from(good))?)
     }
 
-    /// A row is noted once, for the first of its values that can't be read.
-    fn reject_value(
-        &self,
-        good: &mut [bool],
-        rows: &[Row],
-        row: usize,
-        column: usize,
-        chunk: &Chunk,
-    ) -> Result<()> {
-        if !std::mem::replace(&mut good[row], false) {
-            return Ok(());
-        }
-        let value = &rows[row].fields[column];
-        let wanted = type_name(self.columns.field(column).data_type());
-        let reason = format!("\"{}\" is no {wanted}", shortened(value));
-        self.reject(chunk, &rows[row], Some(column), reason)
-    }
-
-    fn reject_nulls(
-        &self,
-        good: &mut [bool],
-        rows: &[Row],
-        values: &ArrayRef,
-        column: usize,
-        chunk: &Chunk,
-    ) -> Result<()> {
-        for row in (0..rows.len()).filter(|row| values.is_null(*row)) {
-            if std::mem::replace(&mut good[row], false) {
-                let reason = "NULL, and the column is NOT NULL".to_owned();
-                self.reject(chunk, &rows[row], Some(column), reason)?;
+    fn wrong_value(&self, chunk: &Chunk, row: &Row, column: usize) -> Reject {
+        let field = self.columns.field(column);
+        let texts = [row.fields.get(column).map(String::as_str)];
+        let is_wrong =
+            convert(&texts, field, &self.options).is_ok_and(|converted| !converted.bad.is_empty());
+        let reason = match texts {
+            [Some(text)] if is_wrong => {
+                format!("\"{}\" is no {}", shortened(text), type_name(field.data_type()))
             }
-        }
-        Ok(())
+            _ => "NULL, and the column is NOT NULL".to_owned(),
+        };
+        self.reject(chunk, row, Some(column), reason)
     }
 
-    fn reject(
-        &self,
-        chunk: &Chunk,
-        row: &Row,
-        column: Option<usize>,
-        reason: String,
-    ) -> Result<()> {
+    fn reject(&self, chunk: &Chunk, row: &Row, column: Option<usize>, reason: String) -> Reject {
         let delimiter = char::from(self.fields.delimiter).to_string();
         let names = self.columns.fields();
-        self.rejects.add(Reject {
+        Reject {
             file: chunk.file.shown(),
             line: row.line,
             column: column.and_then(|column| Some(names.get(column)?.name().clone())),
             value: column.and_then(|column| row.fields.get(column).cloned()),
             raw: row.fields.join(&delimiter),
             reason,
-        })
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use arrow::array::{RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlanProperties as _, execute_stream};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use super::create_table::count_schema;
 use super::{Action, Command, rows};
 use crate::engine::panic_text;
+use crate::interrupt::{Interrupt, interruptible};
 use crate::parse::{Parsed, UnloadStatement, parse};
 use crate::query::{Plan, QueryKind, RowsPlan};
 use crate::rows::Edge;
@@ -118,6 +120,16 @@ impl Command for Unload {
     }
 }
 
+/// A run of the query, which ends when this is dropped.
+#[derive(Default)]
+struct Running(Interrupt);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
 /// The name of the manifest, after the prefix.
 const MANIFEST: &str = "manifest";
 
@@ -140,8 +152,9 @@ impl Unload {
 
     /// Writes the slices at once. Where one fails, the files of all are removed.
     async fn write(&self, layout: &Arc<Layout>) -> Result<Vec<Unloaded>> {
+        let running = Running::default();
         let mut slices = JoinSet::new();
-        for (number, stream) in self.streams()?.into_iter().enumerate() {
+        for (number, stream) in self.streams(&running.0)?.into_iter().enumerate() {
             let mut slice = Slice::new(layout.clone(), number);
             let edge = Edge::new(&stream.schema(), false);
             let stream = self.rows.sources.name_in_errors(stream);
@@ -172,12 +185,15 @@ impl Unload {
     }
 
     /// The result in parts; in one where its order matters.
-    fn streams(&self) -> Result<Vec<SendableRecordBatchStream>> {
+    fn streams(&self, interrupt: &Interrupt) -> Result<Vec<SendableRecordBatchStream>> {
         let context = &self.rows.context;
+        // A prepared statement may run again.
+        let plan = reset_plan_states(self.rows.physical.clone())?;
+        let plan = interruptible(plan, interrupt)?;
         if !self.options.parallel {
-            return Ok(vec![execute_stream(self.rows.physical.clone(), context.clone())?]);
+            return Ok(vec![execute_stream(plan, context.clone())?]);
         }
-        let plan = in_parallel(self.rows.physical.clone(), context.session_config().options())?;
+        let plan = in_parallel(plan, context.session_config().options())?;
         let partitions = plan.output_partitioning().partition_count();
         let streams = (0..partitions).map(|number| Ok(plan.execute(number, context.clone())?));
         streams.collect()
