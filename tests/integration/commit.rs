@@ -160,7 +160,7 @@ async fn an_unknown_outcome_is_said_to_be_one_and_nothing_is_deleted() {
     let insert = "INSERT INTO t VALUES (1) WITH (txn_app = 'a', txn_version = 1)";
     let planned = session.query(insert).await.unwrap();
     let plain = session.query("INSERT INTO t VALUES (2)").await.unwrap();
-    faults.cut_off.store(true, Ordering::Relaxed);
+    faults.cuts_off.store(true, Ordering::Relaxed);
     let error = planned.execute().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{}", error.report());
     assert!(error.to_string().contains("table \"default.t\": whether the commit of version 1"));
@@ -168,7 +168,7 @@ async fn an_unknown_outcome_is_said_to_be_one_and_nothing_is_deleted() {
     // What comes after it isn't sent at all: it couldn't read the log.
     let error = plain.execute().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
-    faults.cut_off.store(false, Ordering::Relaxed);
+    faults.reconnect();
     assert_eq!(run(&session, "SELECT n FROM t").await.unwrap(), [["1"]]);
     assert_eq!(count(&session, insert).await.unwrap(), 0, "it is there already");
     assert_eq!(run(&session, "SELECT count(*) FROM t").await.unwrap(), [["1"]]);

@@ -22,8 +22,9 @@ pub(crate) struct Faults {
     pub(crate) writes: u64,
     /// Of reads of log entries, in percent.
     pub(crate) reads: u64,
-    /// Writes are applied and never confirmed, and nothing of the log can be read.
-    pub(crate) cut_off: AtomicBool,
+    /// The next write is applied; from then on the store doesn't answer.
+    pub(crate) cuts_off: AtomicBool,
+    cut_off: AtomicBool,
     /// The store takes conditional writes for plain ones.
     pub(crate) overwrites: bool,
     pub(crate) happened: AtomicU64,
@@ -35,6 +36,7 @@ impl Faults {
             random: Mutex::new(seed),
             writes: 0,
             reads: 0,
+            cuts_off: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             overwrites: false,
             happened: AtomicU64::new(0),
@@ -64,6 +66,12 @@ impl Faults {
 
     fn is_cut_off(&self) -> bool {
         self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// The store answers again.
+    pub(crate) fn reconnect(&self) {
+        self.cuts_off.store(false, Ordering::Relaxed);
+        self.cut_off.store(false, Ordering::Relaxed);
     }
 }
 
@@ -117,7 +125,8 @@ impl ObjectStore for Faulty {
             let how = PutOptions { mode: PutMode::Overwrite, ..how };
             return self.inner.put_opts(at, bytes, how).await;
         }
-        if is_entry(at) && self.faults.is_cut_off() {
+        if is_entry(at) && self.faults.cuts_off.load(Ordering::Relaxed) {
+            self.faults.cut_off.store(true, Ordering::Relaxed);
             return self.inner.put_opts(at, bytes, how).await.and(Err(failed("reset, applied")));
         }
         match is_entry(at) && self.faults.strikes(self.faults.writes) {
