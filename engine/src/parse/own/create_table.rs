@@ -70,6 +70,16 @@ pub(crate) struct TableConstraint {
     pub(crate) kind: ConstraintKind,
 }
 
+impl TableConstraint {
+    /// The columns of a primary key; none of any other constraint.
+    pub(crate) fn primary_key(&self) -> &[String] {
+        match &self.kind {
+            ConstraintKind::PrimaryKey(columns) => columns,
+            _ => &[],
+        }
+    }
+}
+
 /// What a constraint says.
 #[derive(Clone, Debug)]
 pub(crate) enum ConstraintKind {
