@@ -372,8 +372,8 @@ fn from_transaction(error: TransactionError) -> Error {
     match error {
         E::ObjectStore { source } => source.into(),
         E::UnsupportedTableFeatures(_) | E::TableFeaturesRequired(_) => {
-            Error::unsupported(format!("writing to the Delta table: {error}"))
-                .with_hint("Write to it with a tool that has these features.")
+            Error::unsupported(format!("the Delta table: {error}"))
+                .with_hint("Use it with a tool that has these features.")
         }
         E::DeltaTableAppendOnly => Error::invalid("the Delta table is append-only").with_hint(
             "Rows can be added; SET TBLPROPERTIES ('delta.appendOnly' = 'false') allows more.",

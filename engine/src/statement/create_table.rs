@@ -315,20 +315,11 @@ pub(crate) async fn create_table(
     if let Some(replaced) = &replaced {
         check_replaced(replaced)?;
     }
-    let shared = session.engine.shared();
-    let location = new_location(&shared.lake, name)?;
-    let mut new = definition.definition.clone();
-    let (keys, clustering) = (new.keys.clone(), new.clustering.clone());
-    let place = Place { location: location.clone(), keys, clustering };
-    let made = async {
-        let rules = Rules::of_schema(schema.clone());
-        let written = write_files(shared, &place, &rules, rows).await?;
-        create_delta(shared, &location, &mut new, written.adds).await?;
-        Ok(written.rows)
-    };
-    let about = |error: Error| error.about(format!("table \"{name}\""));
-    let count = made.await.map_err(about)?;
-    let spec = spec(schema, &new, &location)?;
+    let location = new_location(&session.engine.shared().lake, name)?;
+    let count = write_table(session, definition, &location, rows)
+        .await
+        .map_err(|error| error.about(format!("table \"{name}\"")))?;
+    let spec = spec(schema, &definition.definition, &location)?;
     match install(session, name, spec, Vec::new(), replaced).await {
         Ok(()) => Ok(count),
         Err(error) => {
@@ -340,6 +331,23 @@ pub(crate) async fn create_table(
             })
         }
     }
+}
+
+/// Data files, then the log's first version.
+async fn write_table(
+    session: &Session,
+    definition: &TableDefinition,
+    location: &Url,
+    rows: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<u64> {
+    let shared = session.engine.shared();
+    let mut new = definition.definition.clone();
+    let (keys, clustering) = (new.keys.clone(), new.clustering.clone());
+    let place = Place { location: location.clone(), keys, clustering };
+    let rules = Rules::of_schema(definition.schema.clone());
+    let written = write_files(shared, &place, &rules, rows).await?;
+    create_delta(shared, location, &mut new, written.adds).await?;
+    Ok(written.rows)
 }
 
 /// A folder of its own for each table that is made, so that dropping one and making another of

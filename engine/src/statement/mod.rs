@@ -91,7 +91,7 @@ async fn plan_sql(
 ) -> Result<Plan> {
     match sql {
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
-        Sql::Insert(insert) => insert::plan(session, statement, insert, values).await,
+        Sql::Insert(_) => insert::plan(session, statement, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {
             database::plan_create(session, db_name, *if_not_exists)
         }
