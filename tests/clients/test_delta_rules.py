@@ -82,7 +82,7 @@ def test_constraints_of_deltalake_are_kept_here(lake, tmp_path):
               metadata={"delta.invariants": json.dumps({"expression": {"expression": "small < 10"}})}),
     ])  # fmt: skip
     table = DeltaTable.create(tmp_path / "t", schema)
-    table.alter.add_constraint({"positive": "amount > 0"})
+    table.alter.add_constraint({"positive": '"Amount" > 0'})
     cursor.execute(f"CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{tmp_path}/t/'")
     cursor.execute("""INSERT INTO t ("Id", "Amount") VALUES (1, 5)""")
     assert rows(cursor, "SELECT * FROM t") == [(1, 5, 10, None)]

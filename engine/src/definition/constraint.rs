@@ -88,10 +88,23 @@ impl Definition {
                 self.properties.insert(format!("{CHECK}{name}"), check.sql.clone())
             }
             Constraint::Informational(key) => {
+                self.check_one_primary_key(key)?;
                 self.properties.insert(format!("{INFORMATIONAL}{name}"), key.sql.clone())
             }
         };
         Ok(())
+    }
+
+    fn check_one_primary_key(&self, new: &Informational) -> Result<()> {
+        let is_primary = |key: &Informational| key.sql.starts_with("PRIMARY KEY");
+        match self.informational().find(is_primary).filter(|_| is_primary(new)) {
+            Some(key) => Err(Error::invalid(format!(
+                "the table has the primary key \"{}\" already",
+                key.name
+            ))
+            .with_hint("Drop it first, or declare UNIQUE (…).")),
+            None => Ok(()),
+        }
     }
 
     /// Drops a constraint, and says whether it was there.

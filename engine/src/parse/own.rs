@@ -1,6 +1,7 @@
 //! Statements that DataFusion's grammar doesn't have, or not all of.
 
 mod alter_table;
+mod column;
 mod create_table;
 mod maintenance;
 
@@ -10,9 +11,8 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 pub(crate) use alter_table::{AlterTable, ColumnChange, TableChange};
-pub(crate) use create_table::{
-    ColumnDefinition, ColumnType, ConstraintKind, CreateTable, TableConstraint, check_forms,
-};
+pub(crate) use column::{ColumnDefinition, ColumnType, ConstraintKind, TableConstraint};
+pub(crate) use create_table::{CreateTable, check_forms};
 pub(crate) use maintenance::{Converted, Maintenance};
 
 use super::{BoathouseDialect, Parsed, fold, name_parts};

@@ -5,13 +5,15 @@ mod expression;
 mod identity;
 mod row;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::kernels::cmp::distinct;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, make_comparator,
+};
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{CastOptions, cast_with_options, is_null};
+use arrow::compute::{CastOptions, SortOptions, cast_with_options, is_null};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::session_state::SessionState;
@@ -209,8 +211,9 @@ impl Rules {
         let given = batch.column(generated.index);
         // NULL stands for no value.
         let given = zip(&is_null(given)?, computed, given)?;
-        let differs = distinct(&given, computed)?;
-        let Some(row) = first_true(&differs) else { return Ok(()) };
+        let compare = make_comparator(&given, computed, SortOptions::default())?;
+        let differs = |row: &usize| compare(*row, *row) != Ordering::Equal;
+        let Some(row) = (0..given.len()).find(differs) else { return Ok(()) };
         let name = self.schema.field(generated.index).name();
         Err(Error::invalid(format!(
             "column \"{name}\" is generated as {}, which is {}, and the row {} came",

@@ -76,6 +76,7 @@ pub(super) async fn plan(session: &Session, create: &CreateTable) -> Result<Plan
             .with_hint("Write CREATE TABLE name (column type, …), or … AS SELECT."));
     }
     clauses(&mut definition, create, &schema, &name)?;
+    let schema = with_nullability(&schema, &definition);
     super::declared::check(session, &definition, &schema)?;
     let (kind, output) = match rows {
         Some(_) => (QueryKind::RowCount, count_schema()),
@@ -135,6 +136,11 @@ fn clauses(
     for constraint in constraints(definition, create, name.table())? {
         definition.add_constraint(&constraint)?;
     }
+    for constraint in &create.constraints {
+        for name in constraint.primary_key() {
+            definition.column_mut(name)?.nullable = false;
+        }
+    }
     let at_columns = create.columns.iter().filter(|column| column.clustered);
     let at_columns: Vec<String> = at_columns.map(|column| column.name.clone()).collect();
     match (create.clustering.is_empty(), at_columns.is_empty()) {
@@ -190,6 +196,15 @@ pub(super) fn column_comments(columns: &[ColumnDef]) -> BTreeMap<String, String>
         }
     }
     comments
+}
+
+/// The columns of a primary key take no NULL.
+fn with_nullability(schema: &Schema, definition: &Definition) -> SchemaRef {
+    let pairs = schema.fields().iter().zip(&definition.columns);
+    let fields: Vec<Field> = pairs
+        .map(|(field, column)| field.as_ref().clone().with_nullable(column.nullable))
+        .collect();
+    Arc::new(Schema::new(fields))
 }
 
 /// The columns that `PARTITIONED BY` names.

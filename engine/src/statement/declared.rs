@@ -77,6 +77,9 @@ pub(super) async fn arrow_type_of(session: &Session, data_type: &ColumnType) -> 
         ColumnType::Sql(SqlType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)) => {
             return Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
         }
+        ColumnType::Sql(SqlType::TimestampNtz(_)) => {
+            return Ok(DataType::Timestamp(TimeUnit::Microsecond, None));
+        }
         ColumnType::Sql(sql) => sql,
     };
     let column = ColumnDef {

@@ -18,11 +18,22 @@ use crate::{Error, Result};
 pub(super) async fn plan(
     session: &Session,
     statement: &Statement,
-    insert: &Insert,
     values: Option<ParamValues>,
 ) -> Result<Plan> {
+    let written = with_defaults(session, statement).await?;
+    let statement = written.as_ref().unwrap_or(statement);
+    rows::plan(session, statement, QueryKind::RowCount, values).await
+}
+
+/// The statement with values in the place of DEFAULT, if there is one.
+pub(super) async fn with_defaults(
+    session: &Session,
+    statement: &Statement,
+) -> Result<Option<Statement>> {
+    let Statement::Statement(sql) = statement else { return Ok(None) };
+    let Sql::Insert(insert) = sql.as_ref() else { return Ok(None) };
     if !has_default(insert) {
-        return rows::plan(session, statement, QueryKind::RowCount, values).await;
+        return Ok(None);
     }
     let columns = columns(session, insert).await?;
     let mut insert = insert.clone();
@@ -33,8 +44,7 @@ pub(super) async fn plan(
             put_defaults(query, &columns, &given)?;
         }
     }
-    let statement = Statement::Statement(Box::new(Sql::Insert(insert)));
-    rows::plan(session, &statement, QueryKind::RowCount, values).await
+    Ok(Some(Statement::Statement(Box::new(Sql::Insert(insert)))))
 }
 
 fn last_part(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Option<String> {

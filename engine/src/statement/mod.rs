@@ -106,7 +106,7 @@ async fn plan_sql(
     match sql {
         sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
-        Sql::Insert(insert) => insert::plan(session, statement, insert, values).await,
+        Sql::Insert(_) => insert::plan(session, statement, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {
             database::plan_create(session, db_name, *if_not_exists)
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::create_table::{ColumnDefinition, ColumnType, TableConstraint};
+use super::column::{ColumnDefinition, ColumnType, TableConstraint};
 use super::{Own, Parsed};
 use crate::hidden::Hidden;
 use crate::parse::name_parts;

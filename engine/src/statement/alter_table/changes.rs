@@ -240,6 +240,9 @@ impl<'a> Changed<'a> {
         if let Constraint::Check(check) = &constraint {
             self.conditions.push(Condition::check(check));
         }
+        for name in declared.primary_key() {
+            self.change_column(name, &ColumnChange::SetNotNull)?;
+        }
         self.definition.add_constraint(&constraint)
     }
 
