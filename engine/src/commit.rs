@@ -6,6 +6,7 @@ use deltalake::kernel::Action;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::protocol::DeltaOperation;
+use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
@@ -17,7 +18,11 @@ use crate::stores::store_path;
 /// The log of the table at `url`, over the engine's own stores. Every reader and every writer of
 /// a Delta table goes through it, the Delta library's own operations too.
 pub(crate) fn log_store(shared: &Shared, url: &Url) -> Result<LogStoreRef> {
-    let root = shared.stores.store(url)?;
+    log_store_on(shared.stores.store(url)?, url)
+}
+
+/// The log of the table at `url` in the store `root`.
+pub(crate) fn log_store_on(root: Arc<dyn ObjectStore>, url: &Url) -> Result<LogStoreRef> {
     let prefixed = Arc::new(PrefixStore::new(root.clone(), store_path(url)?));
     Ok(default_logstore(prefixed, root, url, &StorageConfig::default()))
 }

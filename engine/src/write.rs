@@ -105,9 +105,10 @@ impl Layout {
     pub(crate) fn of(snapshot: &DeltaSnapshot) -> Result<Self> {
         let physical = snapshot.physical_schema()?;
         let files = physical.as_ref().unwrap_or(&snapshot.schema);
-        let keys = snapshot.partition_columns.iter().map(|key| {
-            Ok(files.field(snapshot.schema.index_of(key)?).name().clone())
-        });
+        let keys = snapshot
+            .partition_columns
+            .iter()
+            .map(|key| Ok(files.field(snapshot.schema.index_of(key)?).name().clone()));
         Ok(Self {
             location: snapshot.url.clone(),
             schema: snapshot.schema.clone(),

@@ -112,9 +112,7 @@ impl Matching {
             }
         }
     }
-}
 
-impl Matching {
     /// A file's type for a column, with the table's names in it.
     fn relabelled(&self, column: &str, data_type: &DataType) -> DataType {
         match self {
@@ -262,7 +260,8 @@ impl Adapter {
     ) -> DataFusionResult<Option<Arc<dyn PhysicalExpr>>> {
         let Some((column, path)) = field_access(expr) else { return Ok(None) };
         let fields = (self.physical.fields(), self.renamed.fields());
-        let (Some(field), Some(renamed)) = (fields.0.get(column.index()), fields.1.get(column.index()))
+        let (Some(field), Some(renamed)) =
+            (fields.0.get(column.index()), fields.1.get(column.index()))
         else {
             return Ok(None);
         };
@@ -274,9 +273,11 @@ impl Adapter {
         };
         let mut args: Vec<Arc<dyn PhysicalExpr>> =
             vec![Arc::new(Column::new(field.name(), column.index()))];
-        args.extend(names.into_iter().map(|name| {
-            Arc::new(Literal::new(ScalarValue::from(name))) as Arc<dyn PhysicalExpr>
-        }));
+        args.extend(
+            names.into_iter().map(|name| {
+                Arc::new(Literal::new(ScalarValue::from(name))) as Arc<dyn PhysicalExpr>
+            }),
+        );
         let Some(call) = ScalarFunctionExpr::try_downcast_func::<GetFieldFunc>(expr.as_ref())
         else {
             return Ok(None);

@@ -135,7 +135,8 @@ pub(crate) fn in_partitions<T>(
         })
         .collect();
     let matches = matching(state, &partitions, partition_schema, filter)?;
-    let kept = number_of.into_iter().map(|number| matches.is_valid(number) && matches.value(number));
+    let kept =
+        number_of.into_iter().map(|number| matches.is_valid(number) && matches.value(number));
     let kept: Vec<bool> = kept.collect();
     Ok(items.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(item, _)| item).collect())
 }

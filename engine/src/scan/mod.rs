@@ -39,8 +39,8 @@ pub(crate) use discover::{Wanted, discover};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
 pub(crate) use iceberg::IcebergTables;
-pub(crate) use relabel::relabel_batch;
 pub(crate) use projection::{Projection, is_projected};
+pub(crate) use relabel::relabel_batch;
 pub(crate) use storage::{Reading, format_of, location_of, reading};
 
 use crate::engine::Engine;

@@ -55,8 +55,7 @@ fn relabel_list<O: OffsetSizeTrait>(
     array: &ArrayRef,
     element: &FieldRef,
 ) -> Result<ArrayRef, ArrowError> {
-    let list =
-        array.as_list_opt::<O>().ok_or_else(|| differ(array, element.data_type()))?;
+    let list = array.as_list_opt::<O>().ok_or_else(|| differ(array, element.data_type()))?;
     let values = relabel(list.values(), element.data_type())?;
     let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
     Ok(Arc::new(GenericListArray::<O>::try_new(element.clone(), offsets, values, nulls)?))

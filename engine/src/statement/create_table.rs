@@ -365,7 +365,12 @@ async fn create_with_rows(
 ) -> Result<u64> {
     let shared = session.engine.shared();
     let location = new.location.clone();
-    if new.properties.get(COLUMN_MAPPING).is_none_or(|mode| mode == "none") {
+    let mode = new.properties.get(COLUMN_MAPPING).map_or("none", String::as_str);
+    if !["none", "name", "id"].contains(&mode) {
+        return Err(Error::invalid(format!("property {COLUMN_MAPPING} is \"{mode}\""))
+            .with_hint("It can be none, name or id."));
+    }
+    if mode == "none" {
         let layout = Layout::plain(location, new.schema.clone(), new.keys.clone());
         let (adds, count) = write_files(shared, layout, rows).await?;
         create_delta(shared, new, adds).await?;

@@ -92,9 +92,9 @@ impl DeletionVector {
             None => rows_in(store, file).await?,
         };
         match rows.max() {
-            Some(last) if last >= of => Err(Error::bad_data(format!(
-                "it deletes row {last}, and the file has {of} rows"
-            ))),
+            Some(last) if last >= of => {
+                Err(Error::bad_data(format!("it deletes row {last}, and the file has {of} rows")))
+            }
             _ => Ok(Deleted { rows, of }),
         }
     }

@@ -120,8 +120,9 @@ pub(super) fn check_write(
     let table = Table { schema, configuration: metadata.configuration() };
     let needed = needed_by_writers(protocol).into_iter();
     match missing(needed, &table, |feature| &feature.write) {
-        Some(name) => Err(refused("writing to", url, &format!("feature {name}"))
-            .with_hint("Write to it with a tool that has this feature, or drop the feature there.")),
+        Some(name) => Err(refused("writing to", url, &format!("feature {name}")).with_hint(
+            "Write to it with a tool that has this feature, or drop the feature there.",
+        )),
         None => Ok(()),
     }
 }
@@ -132,12 +133,10 @@ fn missing(
     table: &Table<'_>,
     have: impl Fn(&'static Feature) -> &'static Have,
 ) -> Option<String> {
-    names.find(|name| {
-        match FEATURES.iter().find(|feature| feature.name == name).map(&have) {
-            Some(Yes) => false,
-            Some(Unused(is_used)) => is_used(table),
-            Some(No) | None => true,
-        }
+    names.find(|name| match FEATURES.iter().find(|feature| feature.name == name).map(&have) {
+        Some(Yes) => false,
+        Some(Unused(is_used)) => is_used(table),
+        Some(No) | None => true,
     })
 }
 

@@ -24,7 +24,7 @@ use crate::stores::store_path;
 use crate::{Error, Result};
 
 /// Commits that are read one by one; after more than this, the whole log is read again.
-const COMMITS_MAX: u64 = 500;
+const COMMITS_MAX: u64 = 100;
 /// Commits that are fetched at once.
 const FETCHED_AT_ONCE: usize = 16;
 
@@ -201,9 +201,8 @@ impl<'a> Builder<'a> {
 
     fn add(&mut self, file: &Logged) -> Result<()> {
         let url = &self.snapshot.url;
-        let bad = |what: &str| {
-            Error::bad_data(format!("the Delta log gives \"{}\" {what}", file.path))
-        };
+        let bad =
+            |what: &str| Error::bad_data(format!("the Delta log gives \"{}\" {what}", file.path));
         let values = self.partition_values(file)?;
         let deleted = match &file.deletion {
             Some(deletion) => u64::try_from(deletion.cardinality)

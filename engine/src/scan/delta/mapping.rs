@@ -15,7 +15,10 @@ const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
 const ID: &str = "delta.columnMapping.id";
 
 /// How the table's columns are called in its files, where that isn't as they are in the table.
-pub(super) fn mapping(metadata: &Metadata, schema: &StructType) -> Result<Option<Arc<MappedFields>>> {
+pub(super) fn mapping(
+    metadata: &Metadata,
+    schema: &StructType,
+) -> Result<Option<Arc<MappedFields>>> {
     let by_id = match metadata.configuration().get(MODE).map(String::as_str) {
         None | Some("none") => return Ok(None),
         Some("name") => false,

@@ -27,18 +27,13 @@ pub(super) struct FileStatistics {
 }
 
 impl StatisticsReader {
-    pub(super) fn new(
-        schema: &Schema,
-        leaves: &Leaves,
-        mapping: Option<&MappedFields>,
-    ) -> Self {
+    pub(super) fn new(schema: &Schema, leaves: &Leaves, mapping: Option<&MappedFields>) -> Self {
         let columns = schema.fields().iter().map(|field| {
             let path = vec![field.name().clone()];
             (path_in_log(&path, mapping), field.data_type().clone())
         });
-        let leaves = leaves
-            .iter()
-            .map(|(path, data_type)| (path_in_log(path, mapping), data_type.clone()));
+        let leaves =
+            leaves.iter().map(|(path, data_type)| (path_in_log(path, mapping), data_type.clone()));
         Self { columns: columns.collect(), leaves: leaves.collect() }
     }
 
@@ -128,7 +123,8 @@ impl<'a> Said<'a> {
     /// Where rows are deleted, only a column of no NULL or of nothing else is sure to stay so.
     fn null_count(&self, path: &[String]) -> Precision<usize> {
         let group = self.nulls;
-        let said = group.and_then(|group| path.iter().try_fold(group, |value, name| value.get(name)));
+        let said =
+            group.and_then(|group| path.iter().try_fold(group, |value, name| value.get(name)));
         match (said.and_then(Value::as_u64), self.rows) {
             (Some(nulls), _) if self.tight => Precision::Exact(count(nulls)),
             (Some(0), _) => Precision::Exact(0),
@@ -184,10 +180,8 @@ mod tests {
 
     fn read(text: &str, deleted: u64) -> FileStatistics {
         let inner = DataType::Struct(vec![Field::new("x", DataType::Int32, true)].into());
-        let schema = Schema::new(vec![
-            Field::new("n", DataType::Int64, true),
-            Field::new("s", inner, true),
-        ]);
+        let schema =
+            Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("s", inner, true)]);
         let leaves = Leaves::of(&schema);
         let reader = StatisticsReader::new(&schema, &leaves, None);
         reader.read(Some(text), &[ScalarValue::Utf8(None)], deleted)
