@@ -225,6 +225,37 @@ def test_a_table_in_the_place_of_another_is_noticed(lake, tmp_path):
         rows(cursor, "SELECT sum(x) FROM t")
 
 
+def test_a_version_that_is_lost_is_missed(lake, tmp_path):
+    cursor, _ = lake
+    folder = tmp_path / "t"
+    for x in range(3):
+        write_deltalake(folder, pa.table({"x": pa.array([x], pa.int64())}), mode="append")
+    cursor.execute(f"CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{folder}/'")
+    assert rows(cursor, "SELECT sum(x) FROM t") == [(3,)]
+    for x in range(3, 5):
+        write_deltalake(folder, pa.table({"x": pa.array([x], pa.int64())}), mode="append")
+    lost = folder / f"_delta_log/{3:020}.json"
+    kept = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(Exception, match="the Delta log has no version 3"):
+        rows(cursor, "SELECT sum(x) FROM t")
+    lost.write_bytes(kept)
+    assert rows(cursor, "SELECT sum(x) FROM t") == [(10,)]
+
+
+def test_a_wrong_hint_of_the_last_checkpoint(lake, tmp_path):
+    cursor, _ = lake
+    folder = tmp_path / "t"
+    for x in range(3):
+        write_deltalake(folder, pa.table({"x": pa.array([x], pa.int64())}), mode="append")
+    for number, hint in enumerate(["", "{", '{"version": 50, "size": 1}', '{"version": 1, "size": 1, "parts": 4}']):
+        (folder / "_delta_log/_last_checkpoint").write_text(hint)
+        (tmp_path / f"link{number}").symlink_to(folder)
+        cursor.execute(f"CREATE EXTERNAL TABLE t{number} STORED AS DELTA LOCATION '{tmp_path}/link{number}/'")
+        cursor.execute(f"INSERT INTO t{number} VALUES (10)")
+        assert rows(cursor, f"SELECT sum(x) FROM t{number}") == [(3 + 10 * (number + 1),)]
+
+
 class Deleting:
     """A Delta table whose commits with deletion vectors are made by hand."""
 

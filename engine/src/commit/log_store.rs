@@ -39,8 +39,7 @@ pub(super) struct SettledLog {
 }
 
 impl SettledLog {
-    pub(super) fn new(shared: &Shared, url: &Url) -> Result<Self> {
-        let root = shared.stores.store(url)?;
+    pub(super) fn new(shared: &Shared, root: Arc<dyn ObjectStore>, url: &Url) -> Result<Self> {
         let prefixed = Arc::new(PrefixStore::new(root.clone(), store_path(url)?));
         let inner = default_logstore(prefixed, root.clone(), url, &StorageConfig::default());
         Ok(Self {

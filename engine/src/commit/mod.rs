@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::LogStoreRef;
+use object_store::ObjectStore;
 use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
@@ -50,7 +51,16 @@ impl Commits {
 /// The log of the table at `url`, over the engine's own stores. Every reader and every writer of
 /// a Delta table goes through it, the Delta library's own operations too.
 pub(crate) fn log_store(shared: &Shared, url: &Url) -> Result<LogStoreRef> {
-    Ok(Arc::new(SettledLog::new(shared, url)?))
+    log_store_on(shared, shared.stores.store(url)?, url)
+}
+
+/// The log of the table at `url` in the store `root`.
+pub(crate) fn log_store_on(
+    shared: &Shared,
+    root: Arc<dyn ObjectStore>,
+    url: &Url,
+) -> Result<LogStoreRef> {
+    Ok(Arc::new(SettledLog::new(shared, root, url)?))
 }
 
 /// What every commit says of itself; for operations of the Delta library, which build their

@@ -112,9 +112,7 @@ impl Matching {
             }
         }
     }
-}
 
-impl Matching {
     /// A file's type for a column, with the table's names in it.
     fn relabelled(&self, column: &str, data_type: &DataType) -> DataType {
         match self {

@@ -331,6 +331,8 @@ def bad_deltas():
     table("delta_dv_outside", vector(storageType="p", pathOrInlineDv="file:///etc/passwd"), **with_vectors)
     path = table("delta_last_checkpoint", plain)
     write(f"{path}/_delta_log/_last_checkpoint", "{not JSON")
+    path = table("delta_no_checkpoint", plain)
+    write(f"{path}/_delta_log/_last_checkpoint", json.dumps({"version": 7, "size": 3}))
     path = table("delta_checkpoint", plain)
     write(f"{path}/_delta_log/{0:020}.checkpoint.parquet", "no Parquet")
     write(f"{path}/_delta_log/_last_checkpoint", json.dumps({"version": 0, "size": 3}))

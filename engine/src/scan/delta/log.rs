@@ -24,7 +24,7 @@ use crate::stores::store_path;
 use crate::{Error, Result};
 
 /// Commits that are read one by one; after more than this, the whole log is read again.
-const COMMITS_MAX: u64 = 500;
+const COMMITS_MAX: u64 = 100;
 /// Commits that are fetched at once.
 const FETCHED_AT_ONCE: usize = 16;
 

@@ -2,12 +2,13 @@
 
 mod deletion;
 mod features;
+mod hintless;
 mod log;
 mod mapping;
 mod statistics;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use boathouse_catalog::{Format, Table, TableSpec};
@@ -25,13 +26,15 @@ use url::Url;
 use super::columns::MappedFields;
 use super::files::ScanFile;
 use super::storage::{absolute, location_of};
-use crate::commit::log_store;
+use crate::commit::{log_store, log_store_on};
 use crate::engine::Shared;
 use crate::rules::Rules;
 use crate::session::Session;
 use crate::statement::partition_text;
 use crate::stores::folder_url;
 use crate::{Error, Result};
+
+use hintless::Hintless;
 
 pub(crate) use deletion::{DeletionVector, selections};
 pub(crate) use log::Files;
@@ -68,8 +71,8 @@ pub(crate) struct DeltaSnapshot {
     commit: Option<ObjectMeta>,
     files: OnceCell<Arc<Files>>,
     table: OnceCell<DeltaTable>,
-    /// What was known of an older version.
-    before: Before,
+    /// What was known of an older version, until it's not needed any more.
+    before: Mutex<Before>,
     rules: OnceLock<Result<Arc<Rules>>>,
     clustering: OnceCell<Vec<String>>,
 }
@@ -88,7 +91,10 @@ impl DeltaTables {
         let snapshot = match self.kept(url.as_str()) {
             Some(kept) => match kept.newer().await? {
                 Newer::Same => return Ok(kept),
-                Newer::Version(version) => kept.advanced(version).await?,
+                Newer::Version(version, commit) => match kept.advanced(version, commit).await {
+                    Ok(snapshot) => snapshot,
+                    Err(_) => DeltaSnapshot::open(shared, url, None).await?,
+                },
                 Newer::Another => {
                     self.forget(url);
                     DeltaSnapshot::open(shared, url, None).await?
@@ -161,8 +167,8 @@ fn key_at(url: &Url, version: u64) -> String {
 /// What became of a table since a version of it was read.
 enum Newer {
     Same,
-    /// There is this newer one.
-    Version(u64),
+    /// There is this newer one, which this file of the log made.
+    Version(u64, ObjectMeta),
     /// The version's commit is not there any more, or not the same.
     Another,
 }
@@ -170,15 +176,24 @@ enum Newer {
 impl DeltaSnapshot {
     /// The table at `url` at a version, or at its newest.
     pub(crate) async fn open(shared: &Shared, url: &Url, version: Option<u64>) -> Result<Self> {
-        let log_store = log_store(shared, url)?;
-        let log = Snapshot::try_new(log_store.as_ref(), version).await.map_err(log_error)?;
-        Self::new(Arc::new(log), log_store, url.clone(), Before::default()).await
+        let mut log_store = log_store(shared, url)?;
+        let mut log = Snapshot::try_new(log_store.as_ref(), version).await;
+        if log.as_ref().is_err_and(|error| error.to_string().contains("_last_checkpoint")) {
+            log_store = log_store_on(shared, Arc::new(Hintless(shared.stores.store(url)?)), url)?;
+            log = Snapshot::try_new(log_store.as_ref(), version).await;
+        }
+        let log = Arc::new(log.map_err(log_error)?);
+        let version = log.version();
+        let found = commits(log_store.object_store(None).as_ref(), version).await?;
+        let commit = found.into_iter().find(|(found, _)| *found == version).map(|(_, meta)| meta);
+        Self::new(log, log_store, url.clone(), commit, Before::default())
     }
 
-    async fn new(
+    fn new(
         log: Arc<Snapshot>,
         log_store: LogStoreRef,
         url: Url,
+        commit: Option<ObjectMeta>,
         before: Before,
     ) -> Result<Self> {
         let delta_schema = log.schema();
@@ -186,21 +201,18 @@ impl DeltaSnapshot {
         let schema: Schema = delta_schema.as_ref().try_into_arrow().map_err(|error| {
             Error::unsupported(format!("reading {url}, which has a type that is not read: {error}"))
         })?;
-        let version = log.version();
-        let found = commits(log_store.object_store(None).as_ref(), version).await?;
-        let commit = found.into_iter().find(|(found, _)| *found == version);
         Ok(Self {
-            version,
+            version: log.version(),
             schema: Arc::new(Schema::new(plain_fields(schema.fields()))),
             partition_columns: log.metadata().partition_columns().to_vec(),
             mapping: mapping::mapping(log.metadata(), &delta_schema)?,
             url,
             log,
             log_store,
-            commit: commit.map(|(_, meta)| meta),
+            commit,
             files: OnceCell::new(),
             table: OnceCell::new(),
-            before,
+            before: Mutex::new(before),
             rules: OnceLock::new(),
             clustering: OnceCell::new(),
         })
@@ -275,8 +287,9 @@ impl DeltaSnapshot {
     }
 
     async fn read_files(&self, file_schema: &SchemaRef) -> Result<Arc<Files>> {
-        if let Some((of, files)) = &self.before.files
-            && let Some(files) = files.advanced(*of, self, file_schema).await?
+        let before = self.before().files.take();
+        if let Some((of, files)) = before
+            && let Some(files) = files.advanced(of, self, file_schema).await?
         {
             return Ok(Arc::new(files));
         }
@@ -287,11 +300,11 @@ impl DeltaSnapshot {
     pub(crate) async fn table(&self) -> Result<&DeltaTable> {
         self.table
             .get_or_try_init(|| async {
-                if let Some(table) = &self.before.table {
-                    let mut table = table.clone();
-                    if table.update_incremental(Some(self.version)).await.is_ok() {
-                        return Ok(table);
-                    }
+                let before = self.before().table.take();
+                if let Some(mut table) = before
+                    && table.update_incremental(Some(self.version)).await.is_ok()
+                {
+                    return Ok(table);
                 }
                 let mut table = DeltaTable::new(self.log_store.clone());
                 table.load_version(self.version).await.map_err(log_error)?;
@@ -318,38 +331,45 @@ impl DeltaSnapshot {
             (Some((_, found)), Some(known)) => is_same(found, known),
             _ => false,
         };
-        match found.last() {
-            Some((newest, _)) if same && *newest > self.version => Ok(Newer::Version(*newest)),
+        match found.into_iter().next_back() {
+            Some((newest, commit)) if same && newest > self.version => {
+                Ok(Newer::Version(newest, commit))
+            }
             Some(_) if same => Ok(Newer::Same),
             _ => Ok(Newer::Another),
         }
     }
 
     /// The table at a newer version.
-    async fn advanced(&self, version: u64) -> Result<Self> {
+    async fn advanced(&self, version: u64, commit: ObjectMeta) -> Result<Self> {
         let engine = self.log_store.engine(None);
         let log = self.log.clone().update(engine, Some(version)).await.map_err(log_error)?;
         let same_schema =
             log.metadata() == self.log.metadata() && log.protocol() == self.log.protocol();
         let files = match self.files.get() {
             Some(files) => Some((self.version, files.clone())),
-            None => self.before.files.clone(),
+            None => self.before().files.clone(),
         };
         let before = Before {
             files: files.filter(|_| same_schema),
-            table: self.table.get().cloned().or_else(|| self.before.table.clone()),
+            table: self.table.get().cloned().or_else(|| self.before().table.clone()),
         };
-        Self::new(log, self.log_store.clone(), self.url.clone(), before).await
+        Self::new(log, self.log_store.clone(), self.url.clone(), Some(commit), before)
     }
 
     /// About the memory that it takes.
     fn size(&self) -> usize {
         let files = self.files.get().map(|files| files.size());
-        let before = self.before.files.as_ref().map(|(_, files)| files.size());
-        let files = files.or(before).unwrap_or(0);
+        let before = self.before();
+        let older = before.files.as_ref().map(|(_, files)| files.size());
+        let files = files.or(older).unwrap_or(0);
         // The Delta library keeps about as much of its own.
-        let tables = usize::from(self.table.get().is_some() || self.before.table.is_some());
+        let tables = usize::from(self.table.get().is_some() || before.table.is_some());
         files * (1 + tables)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Before> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -385,7 +405,7 @@ fn log_error(error: DeltaTableError) -> Error {
             "the Delta log has no version {}, and has later ones",
             before.saturating_add(1)
         ))
-        .with_hint("Restore that file of _delta_log, or make a new table of what is left."),
+        .with_hint("Restore that file of _delta_log."),
         None => error.into(),
     }
 }
