@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use url::Url;
 
+use crate::compact::AutoCompaction;
 use crate::config::EngineConfig;
 use crate::hidden::Hidden;
 use crate::scan::{DeltaTables, IcebergTables};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) base_state: SessionState,
     pub(crate) delta_tables: DeltaTables,
     pub(crate) iceberg_tables: IcebergTables,
+    pub(crate) compactions: AutoCompaction,
     /// Where queries run.
     pub(crate) queries: Handle,
     /// Where requests to stores run; its blocking threads are those of `on_own_thread`.
@@ -91,6 +93,7 @@ impl Engine {
             base_state,
             delta_tables: DeltaTables::default(),
             iceberg_tables: IcebergTables::default(),
+            compactions: AutoCompaction::default(),
             queries: queries_handle,
             io: io_handle,
             runtimes,

@@ -3,7 +3,9 @@
 //! A door (REPL, Flight, HTTP) opens a [`Session`] of an [`Engine`], asks it for a [`Query`],
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
+mod analyzed;
 mod commit;
+mod compact;
 mod config;
 mod engine;
 mod error;
@@ -23,6 +25,7 @@ mod settings;
 mod statement;
 mod stores;
 mod types;
+mod work;
 mod write;
 
 pub use config::{EngineConfig, S3Config};

@@ -175,6 +175,9 @@ pub(crate) async fn insert(
     let (adds, rows) = write_files(shared, &target.location()?, schema, keys, data).await?;
     if !adds.is_empty() {
         target.commit(shared, adds).await?;
+        if let Target::Delta(snapshot) = target {
+            crate::compact::after_write(engine, snapshot);
+        }
     }
     Ok(rows)
 }
@@ -188,6 +191,18 @@ pub(crate) async fn write_files(
     keys: Vec<String>,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<(Vec<Add>, u64)> {
+    write_files_sized(shared, location, schema, keys, FILE_BYTES, data).await
+}
+
+/// [`write_files`] with files of about `file_bytes`.
+pub(crate) async fn write_files_sized(
+    shared: &Shared,
+    location: &Url,
+    schema: SchemaRef,
+    keys: Vec<String>,
+    file_bytes: u64,
+    data: impl Stream<Item = Result<RecordBatch>>,
+) -> Result<(Vec<Add>, u64)> {
     let root = shared.stores.store(location)?;
     let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, store_path(location)?));
     let properties = WriterProperties::builder()
@@ -198,7 +213,7 @@ pub(crate) async fn write_files(
         schema.clone(),
         keys,
         Some(properties),
-        std::num::NonZeroU64::new(FILE_BYTES),
+        std::num::NonZeroU64::new(file_bytes),
         Some(WRITE_BATCH_ROWS),
         Default::default(),
         None,

@@ -5,6 +5,7 @@
 mod cli;
 mod door;
 mod flight;
+mod maintenance;
 mod others;
 mod slt;
 mod support;

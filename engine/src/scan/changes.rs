@@ -293,6 +293,7 @@ fn table(
         matching: Matching::Name,
         root: store_root(&snapshot.url)?,
         source: Source::Files { files: Arc::new(files), delta: None },
+        analyzed: None,
     })
 }
 

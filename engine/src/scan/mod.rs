@@ -1,5 +1,6 @@
 //! The scan: a table's files, pruned before any of them is read, as plain file scans.
 
+mod candidates;
 mod changes;
 mod columns;
 mod delta;
@@ -34,9 +35,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
+pub(crate) use candidates::delta_files;
 pub(crate) use changes::Changes;
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
-pub(crate) use discover::{Wanted, discover};
+pub(crate) use discover::{Wanted, discover, has_delta_log};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, options};
 pub(crate) use iceberg::IcebergTables;
@@ -44,6 +46,7 @@ pub(crate) use projection::{Projection, is_projected};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
 pub(crate) use travel::{delta_at, delta_table};
 
+use crate::analyzed::Analyzed;
 use crate::engine::Engine;
 use columns::Matching;
 
@@ -66,6 +69,8 @@ pub(crate) struct LakeTable {
     matching: Matching,
     root: Url,
     source: Source,
+    /// What ANALYZE or others told the catalog of the columns.
+    analyzed: Option<Arc<Analyzed>>,
 }
 
 enum Source {
@@ -106,7 +111,8 @@ impl LakeTable {
         let shared = session.engine.shared();
         let (format, location) = storage::find(&shared.stores, &table).await?;
         let name = table.name.to_string();
-        match format {
+        let analyzed = Analyzed::of(&shared.catalog, &table).await?;
+        let opened = match format {
             Format::Delta => Self::open_delta(session, name.clone(), folder_url(location.clone()))
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
@@ -114,7 +120,8 @@ impl LakeTable {
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
             _ => Self::open_files(session, table, format, location),
-        }
+        };
+        Ok(Self { analyzed: analyzed.map(Arc::new), ..opened? })
     }
 
     /// A table of plain files.
@@ -135,6 +142,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&location)?,
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
+            analyzed: None,
         })
     }
 
@@ -181,6 +189,7 @@ impl LakeTable {
             matching: Matching::Name,
             root,
             source,
+            analyzed: None,
         })
     }
 
@@ -199,6 +208,7 @@ impl LakeTable {
             matching: Matching::Id(found.ids.clone()),
             root: found.root.clone(),
             source: Source::Files { files: found.files.clone(), delta: None },
+            analyzed: None,
         })
     }
 
@@ -236,6 +246,7 @@ impl LakeTable {
             matching: Matching::Name,
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
+            analyzed: None,
         })
     }
 
@@ -394,7 +405,10 @@ impl LakeTable {
                     .with_extension(report.clone())
             })
             .collect();
-        let statistics = self.merged(&files)?;
+        let mut statistics = self.merged(&files)?;
+        if let Some(analyzed) = &self.analyzed {
+            analyzed.complete(&mut statistics, self.layout.table_schema());
+        }
         let groups = FileGroup::new(files)
             .split_files(state.config().target_partitions())
             .into_iter()

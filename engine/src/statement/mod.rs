@@ -1,6 +1,8 @@
 //! Statements: one file each. Planning one has no side effect; running it has.
 
 mod alter_partitions;
+mod analyze;
+mod convert;
 mod crawler;
 mod create_external_table;
 mod create_table;
@@ -10,12 +12,14 @@ mod drop_table;
 mod explain;
 mod history;
 mod maintenance;
+mod optimize;
 mod refresh_table;
 mod restore;
 mod rows;
 mod set;
 mod show;
 mod use_database;
+mod vacuum;
 mod view;
 
 use std::sync::Arc;
