@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef, UInt64Type};
-use boathouse_engine::{Activity, Monitor, Progress, Query, QueryKind, Session};
+use boathouse_engine::{Monitor, Progress, Query, QueryKind, Session};
 use futures::{Stream, StreamExt, TryStreamExt};
 
 pub(crate) use remote::Remote;
@@ -57,8 +57,6 @@ pub(crate) struct Rows {
 pub(crate) enum Watch {
     /// In this process.
     Embedded(Monitor),
-    /// A statement of this process that isn't a plan.
-    Activity(Activity),
     /// On a server.
     Remote(Remote, remote::RunningQuery),
 }
@@ -105,10 +103,10 @@ impl Prepared {
         }
     }
 
-    /// A handle to watch it while it is executed, where it tells of its progress before it is done.
+    /// For progress before there are rows.
     pub(crate) fn watch(&self) -> Option<Watch> {
         match self {
-            Self::Embedded(query) => Some(Watch::Activity(query.activity())),
+            Self::Embedded(query) => Some(Watch::Embedded(query.monitor())),
             Self::Remote(..) => None,
         }
     }
@@ -172,15 +170,15 @@ impl Watch {
     pub(crate) fn progress(&self) -> Option<Progress> {
         match self {
             Self::Embedded(monitor) => Some(monitor.progress()),
-            Self::Activity(_) | Self::Remote(..) => None,
+            Self::Remote(..) => None,
         }
     }
 
     /// What it says of how far it is; empty if nothing.
     pub(crate) fn activity(&self) -> String {
         match self {
-            Self::Activity(activity) => activity.text(),
-            Self::Embedded(_) | Self::Remote(..) => String::new(),
+            Self::Embedded(monitor) => monitor.activity(),
+            Self::Remote(..) => String::new(),
         }
     }
 
@@ -188,8 +186,6 @@ impl Watch {
     pub(crate) async fn cancel(&self) {
         match self {
             Self::Embedded(monitor) => monitor.cancel(),
-            // Dropping its future has ended it.
-            Self::Activity(_) => {}
             Self::Remote(remote, query) => {
                 // Its stream is dropped in any case, which ends it too.
                 let _ = tokio::time::timeout(CANCEL_WAIT, remote.cancel(query)).await;

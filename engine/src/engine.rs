@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use crate::commit::Commits;
+use crate::compact::AutoCompaction;
 use crate::config::EngineConfig;
 use crate::hidden::Hidden;
 use crate::scan::{DeltaTables, IcebergTables};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) delta_tables: Arc<DeltaTables>,
     pub(crate) commits: Arc<Commits>,
     pub(crate) iceberg_tables: IcebergTables,
+    pub(crate) compactions: AutoCompaction,
     /// Where queries run.
     pub(crate) queries: Handle,
     /// Where requests to stores run; its blocking threads are those of `on_own_thread`.
@@ -100,6 +102,7 @@ impl Engine {
             delta_tables: Arc::default(),
             commits: Arc::default(),
             iceberg_tables: IcebergTables::default(),
+            compactions: AutoCompaction::default(),
             queries: queries_handle,
             io: io_handle,
             runtimes,

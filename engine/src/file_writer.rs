@@ -9,7 +9,6 @@ use deltalake::kernel::Add;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use url::Url;
 use uuid::Uuid;
 
 use crate::Result;
@@ -17,9 +16,8 @@ use crate::engine::Shared;
 use crate::file_statistics::add_statistics;
 use crate::parquet_file::{self, ParquetFile, Written};
 use crate::stores::store_path;
+use crate::write::Place;
 
-/// Data files are about this large.
-const FILE_BYTES: u64 = 128 << 20;
 const WRITE_BATCH_ROWS: usize = 8192;
 
 /// Writes rows of one schema as Parquet files, which belong to nobody until a commit names them.
@@ -32,23 +30,20 @@ pub(crate) enum FileWriter {
 }
 
 impl FileWriter {
-    /// Writes under `location`; `keys` are columns of `schema`.
-    pub(crate) fn new(
-        shared: &Shared,
-        location: &Url,
-        keys: &[String],
-        schema: SchemaRef,
-    ) -> Result<Self> {
-        let root = shared.stores.store(location)?;
-        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, store_path(location)?));
-        if keys.is_empty() {
-            return Ok(Self::Whole(Box::new(WholeFiles::new(store, schema))));
+    /// Writes columns of `schema`, which are called as they are to be in files.
+    pub(crate) fn new(shared: &Shared, place: &Place, schema: SchemaRef) -> Result<Self> {
+        let root = shared.stores.store(&place.location)?;
+        let path = store_path(&place.location)?;
+        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, path));
+        if place.keys.is_empty() {
+            let files = WholeFiles::new(store, schema, place.file_bytes);
+            return Ok(Self::Whole(Box::new(files)));
         }
         let config = WriterConfig::new(
             schema,
-            keys.to_vec(),
+            place.keys.clone(),
             Some(parquet_file::properties()?),
-            std::num::NonZeroU64::new(FILE_BYTES),
+            std::num::NonZeroU64::new(place.file_bytes),
             Some(WRITE_BATCH_ROWS),
             Default::default(),
             None,
@@ -99,14 +94,15 @@ impl FileWriter {
 pub(crate) struct WholeFiles {
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
+    file_bytes: u64,
     id: Uuid,
     open: Option<ParquetFile>,
     adds: Vec<Add>,
 }
 
 impl WholeFiles {
-    fn new(store: Arc<dyn ObjectStore>, schema: SchemaRef) -> Self {
-        Self { store, schema, id: Uuid::new_v4(), open: None, adds: Vec::new() }
+    fn new(store: Arc<dyn ObjectStore>, schema: SchemaRef, file_bytes: u64) -> Self {
+        Self { store, schema, file_bytes, id: Uuid::new_v4(), open: None, adds: Vec::new() }
     }
 
     async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -119,7 +115,7 @@ impl WholeFiles {
         };
         let file = self.open.insert(file);
         file.write(batch).await?;
-        match file.bytes() >= FILE_BYTES {
+        match file.bytes() >= self.file_bytes {
             true => self.end_file().await,
             false => Ok(()),
         }

@@ -3,9 +3,10 @@
 //! A door (REPL, Flight, HTTP) opens a [`Session`] of an [`Engine`], asks it for a [`Query`],
 //! and sends the [`Rows`] of its execution on. It decides nothing about SQL.
 
-mod activity;
+mod analyzed;
 mod clustering;
 mod commit;
+mod compact;
 mod config;
 mod definition;
 mod engine;
@@ -33,9 +34,9 @@ mod statement;
 mod stores;
 mod system;
 mod types;
+mod work;
 mod write;
 
-pub use activity::Activity;
 pub use commit::AppTransaction;
 pub use config::{EngineConfig, S3Config};
 pub use engine::Engine;

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use dialect::BoathouseDialect;
 pub(crate) use own::{
     AlterPartitions, AlterTable, ColumnChange, ColumnDefinition, ColumnType, ConstraintKind,
-    Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
+    Converted, Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
     TableChange, TableConstraint, check_forms,
 };
 pub(crate) use transfer::{CopyStatement, TransferOption, UnloadStatement};

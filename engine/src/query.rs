@@ -13,7 +13,6 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt;
 
-use crate::activity::Activity;
 use crate::hidden::Hidden;
 use crate::interrupt::{Interrupt, interruptible};
 use crate::parse::{self, Parsed};
@@ -78,7 +77,7 @@ pub(crate) struct RowsPlan {
 
 impl Query {
     pub(crate) async fn plan(session: &Session, sql: &str) -> Result<Self> {
-        let (session, sql) = (session.for_statement(), sql.to_owned());
+        let (session, sql) = (session.clone(), sql.to_owned());
         let engine = session.engine.clone();
         engine
             .on_own_thread(move || async move {
@@ -94,6 +93,7 @@ impl Query {
         parsed: Parsed,
         values: Option<ParamValues>,
     ) -> Result<Self> {
+        let session = session.for_work();
         let plan = statement::plan(&session, &parsed, values)
             .await
             .map_err(|error| error.in_statement(&sql))?;
@@ -124,11 +124,6 @@ impl Query {
     /// unbound it is what is known without their values.
     pub fn schema(&self) -> SchemaRef {
         self.0.get().schema.clone()
-    }
-
-    /// What it says while [`Query::execute`] runs, where it is no plan whose rows are counted.
-    pub fn activity(&self) -> Activity {
-        self.0.get().session.activity().clone()
     }
 
     /// The parameters that are still to be bound, in order.
@@ -169,6 +164,11 @@ impl Query {
         let (session, sql, parsed) = (session.clone(), sql.clone(), parsed.clone());
         let engine = session.engine.clone();
         engine.on_own_thread(move || Self::plan_parsed(session, sql, parsed, values)).await
+    }
+
+    /// Watches how far it is while [`Query::execute`] does what isn't a query.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::of_work(self.0.get().session.work.clone())
     }
 
     /// Runs it on the engine's own threads. Rows stream; every other statement is done when

@@ -8,12 +8,12 @@ use boathouse_catalog::{Catalog, TableName, TableType};
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::session_state::SessionState;
 
-use crate::activity::Activity;
 use crate::engine::Engine;
 use crate::names::did_you_mean;
 use crate::query::Query;
 use crate::settings::{self, CATALOG, Setting};
 use crate::system::own_database;
+use crate::work::Work;
 use crate::{Error, Result};
 
 /// One per connection. Clones share the current database and the settings.
@@ -21,7 +21,8 @@ use crate::{Error, Result};
 pub struct Session {
     pub(crate) engine: Engine,
     config: Arc<Mutex<SessionConfig>>,
-    activity: Activity,
+    /// How far the statement is that runs with this clone.
+    pub(crate) work: Arc<Work>,
 }
 
 /// A table or view as metadata calls list it.
@@ -73,12 +74,17 @@ impl From<TableType> for TableKind {
 impl Session {
     pub(crate) fn new(engine: Engine) -> Self {
         let config = engine.shared().base_state.config().clone();
-        Self { engine, config: Arc::new(Mutex::new(config)), activity: Activity::default() }
+        Self { engine, config: Arc::new(Mutex::new(config)), work: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, SessionConfig> {
         // A panic can't leave half a change here: each setting is one assignment.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A clone for one statement, which counts its work apart from others'.
+    pub(crate) fn for_work(&self) -> Self {
+        Self { work: Arc::default(), ..self.clone() }
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
@@ -89,15 +95,6 @@ impl Session {
     /// metadata before [`Query::execute`].
     pub async fn query(&self, sql: &str) -> Result<Query> {
         Query::plan(self, sql).await
-    }
-
-    /// The session as one statement has it, which tells of its own progress only.
-    pub(crate) fn for_statement(&self) -> Self {
-        Self { activity: Activity::default(), ..self.clone() }
-    }
-
-    pub(crate) fn activity(&self) -> &Activity {
-        &self.activity
     }
 
     /// The current database.
@@ -158,6 +155,11 @@ impl Session {
             0 => None,
             seconds => Some(Duration::from_secs(seconds)),
         }
+    }
+
+    /// Whether VACUUM refuses to remove files that are younger than the table says.
+    pub(crate) fn checks_retention(&self) -> bool {
+        settings::session_settings(&self.lock()).vacuum_retention_check
     }
 
     pub(crate) fn view_types(&self) -> bool {

@@ -28,6 +28,8 @@ use crate::scan::{DeltaSnapshot, partition_value, relabel_batch, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
+/// Data files are about this large.
+pub(crate) const FILE_BYTES: u64 = 128 << 20;
 /// Attempts at a commit to the catalog while others commit too.
 const COMMIT_ATTEMPTS: usize = 20;
 
@@ -74,7 +76,13 @@ impl Target {
             Self::External(table) => {
                 let keys = table.spec.partition_keys.iter().map(|key| key.name.clone());
                 let keys = keys.collect();
-                Ok(Place { location: folder(table)?, keys, clustering: Vec::new(), physical: None })
+                Ok(Place {
+                    location: folder(table)?,
+                    keys,
+                    clustering: Vec::new(),
+                    physical: None,
+                    file_bytes: FILE_BYTES,
+                })
             }
         }
     }
@@ -199,7 +207,11 @@ pub(crate) async fn insert(
     let place = target.place(shared).await?;
     let written = write_files(shared, &place, &rules, data).await?;
     let nothing = written.adds.is_empty() && how.transaction.is_none();
-    match nothing || target.commit(shared, written.adds, how).await? {
+    let done = nothing || target.commit(shared, written.adds, how).await?;
+    if let Target::Delta(snapshot) = target {
+        crate::compact::after_write(engine, snapshot);
+    }
+    match done {
         true => Ok(written.rows),
         false => Ok(0),
     }
@@ -215,6 +227,8 @@ pub(crate) struct Place {
     pub(crate) clustering: Vec<String>,
     /// The columns as files have them, where these are called something else.
     pub(crate) physical: Option<SchemaRef>,
+    /// About how large files become.
+    pub(crate) file_bytes: u64,
 }
 
 impl Place {
@@ -228,6 +242,7 @@ impl Place {
             keys: keys.collect::<Result<Vec<String>>>()?,
             clustering: snapshot.clustering(shared).await?,
             physical,
+            file_bytes: FILE_BYTES,
         })
     }
 }
@@ -273,7 +288,7 @@ pub(crate) async fn write_files(
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<Written> {
     let schema = place.physical.clone().unwrap_or_else(|| rules.schema.clone());
-    let mut writer = FileWriter::new(shared, &place.location, &place.keys, schema)?;
+    let mut writer = FileWriter::new(shared, place, schema)?;
     let relabelled = |batch: RecordBatch| match &place.physical {
         Some(physical) => relabel_batch(&batch, physical),
         None => Ok(batch),

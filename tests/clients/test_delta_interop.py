@@ -364,3 +364,52 @@ def test_rows_added_to_a_table_with_deletion_vectors(lake, tmp_path):
     cursor.execute("INSERT INTO t VALUES (100, 'new')")
     assert rows(cursor, "SELECT count(*), sum(id) FROM t") == [(9, 144)]
     assert duckdb(f"SELECT count(*), CAST(sum(id) AS INT) FROM delta_scan('{tmp_path}/t')") == [[9, 144]]
+def test_deltalake_sees_history_compaction_and_orphans_alike(lake):
+    cursor, folder = lake
+    cursor.execute("CREATE TABLE t (id BIGINT, day DATE) PARTITIONED BY (day)")
+    for id in range(4):
+        cursor.execute(f"INSERT INTO t VALUES ({id}, '2024-01-0{1 + id % 2}')")
+    before = rows(cursor, "SELECT id, day FROM t ORDER BY id")
+    cursor.execute("OPTIMIZE t")
+    cursor.fetchall()
+    cursor.execute("OPTIMIZE t ZORDER BY id")
+    cursor.fetchall()
+    path = delta_folder(folder)
+    table = DeltaTable(path)
+    assert len(table.file_uris()) == 2
+    found = table.to_pyarrow_table().sort_by("id").to_pylist()
+    assert [(row["id"], row["day"]) for row in found] == before
+    theirs = [(commit["version"], commit["operation"]) for commit in table.history()]
+    assert rows(cursor, "SELECT 1") == [(1,)]
+    cursor.execute("DESCRIBE HISTORY t")
+    ours = [(commit[0], commit[4]) for commit in cursor.fetchall()]
+    assert ours == theirs
+    cursor.execute("SET vacuum_retention_check = false")
+    cursor.execute("VACUUM t RETAIN 0 HOURS DRY RUN")
+    ours = {row[0].split(f"{path.name}/")[-1] for row in cursor.fetchall()}
+    theirs = table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=True)
+    assert ours == set(theirs) and len(ours) == 6
+
+
+def test_what_deltalake_changed_is_in_table_changes(lake, tmp_path):
+    cursor, _ = lake
+    location = tmp_path / "t"
+    data = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "text": ["a", "b", "c"]})
+    write_deltalake(location, data, configuration={"delta.enableChangeDataFeed": "true"})
+    table = DeltaTable(location)
+    table.update(updates={"text": "'x'"}, predicate="id = 2")
+    table.delete("id = 3")
+    table.optimize.compact()
+    cursor.execute(f"CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{location}/'")
+    ours = rows(
+        cursor,
+        "SELECT id, text, _change_type, _commit_version FROM table_changes('t', 0) ORDER BY 4, 1, 3",
+    )
+    theirs = pa.table(DeltaTable(location).load_cdf(starting_version=0).read_all())
+    names = ["id", "text", "_change_type", "_commit_version"]
+    theirs = sorted(
+        (tuple(row[name] for name in names) for row in theirs.to_pylist()),
+        key=lambda row: (row[3], row[0], row[2]),
+    )
+    assert ours == theirs
+    assert rows(cursor, "SELECT text FROM t@v0 WHERE id = 2") == [("b",)]

@@ -8,6 +8,7 @@ mod copy;
 mod dml;
 mod door;
 mod flight;
+mod maintenance;
 mod others;
 mod slt;
 mod support;

@@ -297,6 +297,7 @@ fn table(
         read: Arc::default(),
         rules: None,
         leaves: Arc::default(),
+        analyzed: None,
     })
 }
 

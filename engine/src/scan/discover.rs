@@ -519,7 +519,7 @@ fn canonical(text: Option<&str>, key: &Field, path: &str) -> Result<Option<Strin
 }
 
 /// Whether the folder holds a Delta table.
-pub(super) async fn has_delta_log(stores: &Stores, folder: &Url) -> Result<bool> {
+pub(crate) async fn has_delta_log(stores: &Stores, folder: &Url) -> Result<bool> {
     let log = store_path(folder)?.join("_delta_log");
     let store = stores.store(folder)?;
     Ok(store.list(Some(&log)).try_next().await?.is_some())

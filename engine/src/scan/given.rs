@@ -48,6 +48,7 @@ impl GivenFiles {
             source: Source::Files { files: Arc::new(files), delta: None },
             read: Arc::default(),
             rules: None,
+            analyzed: None,
             leaves: Arc::default(),
         })
     }

@@ -1,5 +1,6 @@
 //! The scan: a table's files, pruned before any of them is read, as plain file scans.
 
+mod candidates;
 mod changes;
 mod columns;
 mod delta;
@@ -40,10 +41,11 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
+pub(crate) use candidates::delta_files;
 pub(crate) use changes::Changes;
 pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
 pub(crate) use discover::{
-    Found, Wanted, describe, discover, is_visible, list_pattern, path_values,
+    Found, Wanted, describe, discover, has_delta_log, is_visible, list_pattern, path_values,
 };
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
 pub(crate) use format::{by_extension, by_name, compression, options};
@@ -56,6 +58,7 @@ pub(crate) use rewrite::{DeltaFiles, FILE, ROW};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
 pub(crate) use travel::{delta_at, delta_table};
 
+use crate::analyzed::Analyzed;
 use crate::commit::{AppTransaction, Append};
 use crate::engine::Engine;
 use columns::Matching;
@@ -69,6 +72,7 @@ use crate::write::Target;
 use crate::{Error, Result};
 
 /// A table of the lake at one version, as a query reads it.
+#[derive(Clone)]
 pub(crate) struct LakeTable {
     pub(crate) name: String,
     engine: Engine,
@@ -87,8 +91,11 @@ pub(crate) struct LakeTable {
     read: Arc<AtomicBool>,
     /// What rows that are written are to be, where that is known.
     rules: Option<Arc<Rules>>,
+    /// What ANALYZE or others told the catalog of the columns.
+    analyzed: Option<Arc<Analyzed>>,
 }
 
+#[derive(Clone)]
 enum Source {
     /// Files of the catalog's partitions, looked up when the filter is known.
     Catalog(Box<CatalogFiles>),
@@ -97,12 +104,13 @@ enum Source {
 }
 
 /// Where the files of a catalog table are.
+#[derive(Clone)]
 pub(crate) struct CatalogFiles {
     table: Table,
     format: Format,
     location: Url,
     /// The partitions, where they aren't the catalog's.
-    projection: Option<Projection>,
+    projection: Option<Arc<Projection>>,
 }
 
 /// How much of a table a scan reads; EXPLAIN shows it.
@@ -125,7 +133,8 @@ impl LakeTable {
         let shared = session.engine.shared();
         let (format, location) = storage::find(&shared.stores, &table).await?;
         let name = table.name.to_string();
-        match format {
+        let analyzed = Analyzed::of(&shared.catalog, &table).await?;
+        let opened = match format {
             Format::Delta => Self::open_delta(session, name.clone(), folder_url(location.clone()))
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
@@ -133,7 +142,8 @@ impl LakeTable {
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
             _ => Self::open_files(session, table, format, location),
-        }
+        };
+        Ok(Self { analyzed: analyzed.map(Arc::new), ..opened? })
     }
 
     /// A table of plain files.
@@ -143,7 +153,7 @@ impl LakeTable {
         let keys = key_fields(&table)?;
         let layout = layout(&columns, keys, format);
         let reading = reading(&table.name.to_string(), &table.spec, format)?;
-        let projection = Projection::of(&table)?;
+        let projection = Projection::of(&table)?.map(Arc::new);
         Ok(Self {
             name: table.name.to_string(),
             engine: session.engine.clone(),
@@ -157,6 +167,7 @@ impl LakeTable {
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
             read: Arc::default(),
             rules: None,
+            analyzed: None,
         })
     }
 
@@ -194,6 +205,7 @@ impl LakeTable {
             source: Source::Files { files: files.all.clone(), delta: Some(delta) },
             read: Arc::default(),
             rules,
+            analyzed: None,
         })
     }
 
@@ -215,6 +227,7 @@ impl LakeTable {
             source: Source::Files { files: found.files.clone(), delta: None },
             read: Arc::default(),
             rules: None,
+            analyzed: None,
         })
     }
 
@@ -255,6 +268,7 @@ impl LakeTable {
             source: Source::Files { files: Arc::new(files), delta: None },
             read: Arc::default(),
             rules: None,
+            analyzed: None,
         })
     }
 
@@ -440,7 +454,10 @@ impl LakeTable {
                 Ok(group.with_statistics(Arc::new(merged)))
             })
             .collect::<Result<Vec<FileGroup>>>()?;
-        let statistics = self.merged(groups.iter().filter_map(|g| g.file_statistics(None)))?;
+        let mut statistics = self.merged(groups.iter().filter_map(|g| g.file_statistics(None)))?;
+        if let Some(analyzed) = &self.analyzed {
+            analyzed.complete(&mut statistics, self.layout.table_schema());
+        }
         Ok((groups, statistics))
     }
 

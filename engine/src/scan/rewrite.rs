@@ -106,6 +106,7 @@ impl LakeTable {
             source: Source::Files { files: Arc::new(placed), delta: Some(of.delta.clone()) },
             read: self.read.clone(),
             rules: self.rules.clone(),
+            analyzed: None,
             leaves: self.leaves.clone(),
         })
     }

@@ -223,8 +223,7 @@ impl Command for Crawl {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let shared = session.engine.shared();
         let (catalog, stores) = (&shared.catalog, shared.stores.as_ref());
-        let activity = session.activity();
-        let tell = |progress: &Progress| activity.tell(progress.to_string());
+        let tell = |progress: &Progress| session.work.tell(progress.to_string());
         let rows = match self.plan_only {
             true => {
                 let plan = crawler::plan(catalog, stores, &self.name, &self.spec, &tell).await?;

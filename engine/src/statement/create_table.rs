@@ -32,7 +32,8 @@ use crate::rules::Rules;
 use crate::scan::{format_of, in_parallel};
 use crate::session::Session;
 use crate::write::{
-    Place, Target, check_key, create_delta, delta_columns, delta_schema, insert, write_files,
+    FILE_BYTES, Place, Target, check_key, create_delta, delta_columns, delta_schema, insert,
+    write_files,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -368,6 +369,7 @@ async fn create_with_rows(
         keys: new.keys.clone(),
         clustering: new.clustering.clone(),
         physical: None,
+        file_bytes: FILE_BYTES,
     };
     let rules = Rules::of_schema(table.schema.clone());
     let written = write_files(shared, &place, &rules, rows).await?;

@@ -6,20 +6,29 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use boathouse_catalog::Table;
 
-use super::history;
-use super::restore;
+use super::{analyze, convert, history, optimize, restore, vacuum};
+use crate::Result;
+use crate::compact::Wish;
 use crate::parse::Maintenance;
 use crate::query::Plan;
 use crate::resolve::not_found;
 use crate::session::Session;
-use crate::{Error, Result};
 
 pub(super) async fn plan(session: &Session, statement: &Maintenance) -> Result<Plan> {
     match statement {
         Maintenance::History { table, limit } => history::plan(session, table, *limit).await,
         Maintenance::Detail { table } => history::plan_detail(session, table).await,
         Maintenance::Restore { table, to } => restore::plan(session, table, to).await,
-        other => Err(Error::unsupported(format!("{other:?}"))),
+        Maintenance::Optimize { table, predicate, order } => {
+            let wish = Wish { predicate: predicate.clone(), order: order.clone() };
+            optimize::plan(session, table, wish).await
+        }
+        Maintenance::Vacuum { table, retain_hours, dry_run } => {
+            let wish = vacuum::Wish { retain_hours: *retain_hours, dry_run: *dry_run };
+            vacuum::plan(session, table, wish).await
+        }
+        Maintenance::Analyze { table, columns } => analyze::plan(session, table, columns).await,
+        Maintenance::Convert { what, keys } => convert::plan(session, what, keys).await,
     }
 }
 

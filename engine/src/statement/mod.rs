@@ -2,6 +2,8 @@
 
 mod alter_partitions;
 mod alter_table;
+mod analyze;
+mod convert;
 mod copy;
 mod crawler;
 mod create_external_table;
@@ -15,6 +17,7 @@ mod explain;
 mod history;
 mod insert;
 mod maintenance;
+mod optimize;
 mod refresh_table;
 mod restore;
 mod rows;
@@ -23,6 +26,7 @@ mod show;
 mod table_ddl;
 mod unload;
 mod use_database;
+mod vacuum;
 mod view;
 
 use std::sync::Arc;

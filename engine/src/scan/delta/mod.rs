@@ -242,10 +242,11 @@ impl DeltaSnapshot {
         self.log.schema()
     }
 
-    /// What the log says when these files of the version go.
+    /// What the log says when these files of the version go; whether rows go with them.
     pub(crate) async fn removals<'a>(
         &self,
         files: impl IntoIterator<Item = &'a ScanFile>,
+        data_change: bool,
     ) -> Result<Vec<Remove>> {
         let key = |file: &ScanFile| {
             let deletion = file.deletion.as_ref().map(|deletion| deletion.id());
@@ -258,7 +259,7 @@ impl DeltaSnapshot {
             let deletion = view.deletion_vector_descriptor();
             let deletion = deletion.as_ref().map(deletion::id);
             if wanted.remove(&(log::file_location(&view.path(), &self.url)?, deletion)) {
-                removals.push(view.remove_action(true));
+                removals.push(view.remove_action(data_change));
             }
         }
         match wanted.is_empty() {

@@ -122,6 +122,6 @@ impl<'a> Execution<'a> {
 async fn removals(target: &DeltaFiles, removed: &[u32]) -> Result<Vec<Action>> {
     let wanted: BTreeSet<u32> = removed.iter().copied().collect();
     let files = (0..).zip(target.files.iter()).filter(|(number, _)| wanted.contains(number));
-    let removals = target.delta.removals(files.map(|(_, file)| file)).await?;
+    let removals = target.delta.removals(files.map(|(_, file)| file), true).await?;
     Ok(removals.into_iter().map(Action::Remove).collect())
 }
