@@ -7,6 +7,7 @@ mod commit;
 mod config;
 mod engine;
 mod error;
+mod federated;
 mod functions;
 mod hidden;
 mod ingest;

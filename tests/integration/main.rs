@@ -4,6 +4,7 @@
 
 mod cli;
 mod door;
+mod federation;
 mod flight;
 mod others;
 mod slt;

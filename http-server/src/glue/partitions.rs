@@ -1,5 +1,8 @@
 //! Partitions of tables.
 
+use boathouse_catalog::glue::{
+    PartitionInput, partition_shape as shape, partition_texts as texts, partition_values as values,
+};
 use boathouse_catalog::{
     DocumentKind, Error, PageRequest, PartitionCursor, PartitionEdit, PartitionFilter, Table,
 };
@@ -7,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::expression::{Expression, ExpressionError};
-use super::partition::{PartitionInput, shape, texts, values};
 use super::{Answer, Glue, input, nothing, page, table_name};
 use crate::aws::AwsError;
 
