@@ -166,7 +166,7 @@ impl Glue {
         input::at_most(&input.partitions_to_get, READ_MAX, "partitionsToGet")?;
         let table = self.partitioned(&input.database_name, &input.table_name).await?;
         let wanted = input.partitions_to_get.into_iter().map(|list| values(&table, list.values));
-        let wanted = wanted.collect::<Result<Vec<_>, AwsError>>()?;
+        let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let found = self.catalog.partitions_of(&table, &wanted).await?;
         let found: Vec<Value> = found.iter().map(|one| shape(&table, one, true)).collect();
         Ok(json!({"Partitions": found, "UnprocessedKeys": []}))
