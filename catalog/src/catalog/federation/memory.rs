@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_go_first() {
         let mut memory = memory(20, 1000);
-        let start = Instant::now();
+        let start = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         for number in 0..21_u64 {
             let used = start + Duration::from_millis(number);
             memory.saw_table(name(&format!("t{number}")), known(&number.to_string(), used, None));
