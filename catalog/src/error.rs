@@ -112,8 +112,8 @@ impl Error {
             Self::NewerStore { .. } => Some("Run the Boathouse release that wrote it, or a newer."),
             Self::Corrupt { .. } => Some("Restore the catalog from a backup, or name another."),
             Self::Denied { .. } => Some(
-                "Set s3.access_key_id and s3.secret_access_key (or the AWS variables) to a key that \
-                 the catalog knows and that may do this.",
+                "Set s3.access_key_id and s3.secret_access_key (or the AWS variables) to a key \
+                 that the catalog knows and that may do this.",
             ),
             Self::NotFederated { .. } => {
                 Some("Do it where that catalog is kept, or with a catalog of your own.")

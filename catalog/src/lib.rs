@@ -1,9 +1,9 @@
 //! The data catalog: which databases, tables and partitions there are, and where their data is.
 //!
 //! A [`Catalog`] is opened on a SQLite file or on a PostgreSQL database and behaves alike on both.
-//! Or another server keeps it, and is asked through AWS Glue's API ([`Catalog::federate`]). It knows
-//! no SQL engine, and of protocols only the shapes of that API: types are Hive type strings,
-//! locations are URLs.
+//! Or another server keeps it, and is asked through AWS Glue's API ([`Catalog::federate`]). It
+//! knows no SQL engine, and of protocols that one only: types are Hive type strings, locations are
+//! URLs.
 //!
 //! - Every change is one transaction, so a killed process leaves the old state or the new one.
 //! - Every change of a table is a compare-and-set: it takes the [`Table`] it is based on, and says

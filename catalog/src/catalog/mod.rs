@@ -51,8 +51,8 @@ impl<T> Update<T> {
     }
 }
 
-/// The catalog of a lake, in a SQLite file or a PostgreSQL database, or kept by another server. It is
-/// cheap to clone.
+/// The catalog of a lake, in a SQLite file or a PostgreSQL database, or kept by another server. It
+/// is cheap to clone.
 ///
 /// Several processes may have the same catalog open. Names are looked up in any case.
 #[derive(Clone, Debug)]

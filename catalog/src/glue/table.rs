@@ -194,13 +194,10 @@ fn spec_shape(spec: &TableSpec) -> Map<String, Value> {
     if let Some(location) = &spec.location {
         storage.insert("Location".into(), json!(location));
     }
-    for (member, default) in [
-        ("Compressed", json!(false)),
-        ("NumberOfBuckets", json!(0)),
-        ("StoredAsSubDirectories", json!(false)),
-    ] {
-        storage.entry(member).or_insert(default);
+    for member in ["Compressed", "StoredAsSubDirectories"] {
+        storage.entry(member).or_insert(json!(false));
     }
+    storage.entry("NumberOfBuckets").or_insert(json!(0));
     let table_type = match shape.remove("TableType") {
         Some(table_type) => table_type,
         None => json!(spec.table_type.as_str()),

@@ -1,8 +1,8 @@
 //! A catalog that another server keeps, behind AWS Glue's API.
 //!
 //! ```text
-//! read:   is the mirror's copy fresh? else ask the remote, write it into the mirror -> read the mirror
-//! change: ask the remote, compare-and-set where it can -> ask what became of it -> write that too
+//! read:   is the mirror's copy fresh? else ask the remote, put it into the mirror -> read that
+//! change: ask the remote, compare-and-set where it can -> ask what became of it -> put that too
 //! ```
 //!
 //! The mirror is a SQLite store of this process with the tables of any catalog. A table in it has
