@@ -41,6 +41,7 @@ fn config(folder: &Path, threads: usize) -> EngineConfig {
     let path = folder.to_str().unwrap();
     EngineConfig {
         catalog_url: format!("{path}/catalog.db"),
+        catalog_cache: std::time::Duration::from_secs(30),
         lake_url: format!("file://{path}/lake/"),
         threads,
         memory_limit_bytes: 0,

@@ -64,8 +64,8 @@ pub(crate) struct LakeFlags {
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) data_dir: Option<String>,
 
-    /// Where the catalog is kept: a SQLite file or postgres://… [default: catalog.db in the data
-    /// folder].
+    /// Where the catalog is kept: a SQLite file, postgres://… or glue:… [default: catalog.db in the
+    /// data folder].
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) catalog: Option<String>,
 

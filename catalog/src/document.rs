@@ -45,6 +45,21 @@ impl DocumentKind {
             Self::Tags => "tags",
         }
     }
+
+    /// What to say where there can be none of it.
+    pub(crate) fn refusal(self) -> &'static str {
+        match self {
+            Self::AccessKey => "access keys are not kept",
+            Self::Classifier => "classifiers are not kept",
+            Self::ColumnStatistics | Self::PartitionStatistics => "statistics are not kept",
+            Self::Crawl => "nothing is crawled",
+            Self::Crawler => "crawlers are not kept",
+            Self::Function => "functions are not kept",
+            Self::Load | Self::LoadErrors => "loads are not recorded",
+            Self::PartitionIndex => "partition indexes are not kept",
+            Self::Tags => "tags are not kept",
+        }
+    }
 }
 
 /// A document as it is stored.

@@ -68,6 +68,25 @@ pub enum Error {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
 
+    /// The server that keeps the catalog does not let this one in, or do this: give it the right
+    /// credentials.
+    #[error("catalog \"{url}\" refused access: {reason}")]
+    Denied {
+        /// The catalog.
+        url: String,
+        /// What the server says.
+        reason: String,
+    },
+
+    /// A catalog that another server keeps cannot do it: do it there.
+    #[error("{what} in the federated catalog \"{url}\"")]
+    NotFederated {
+        /// What cannot be had, as a sentence.
+        what: String,
+        /// The catalog.
+        url: String,
+    },
+
     /// The store failed or cannot be reached: retry later.
     #[error("could not {attempt}")]
     Unavailable {
@@ -92,6 +111,13 @@ impl Error {
             Self::Invalid(_) => None,
             Self::NewerStore { .. } => Some("Run the Boathouse release that wrote it, or a newer."),
             Self::Corrupt { .. } => Some("Restore the catalog from a backup, or name another."),
+            Self::Denied { .. } => Some(
+                "Set s3.access_key_id and s3.secret_access_key (or the AWS variables) to a key \
+                 that the catalog knows and that may do this.",
+            ),
+            Self::NotFederated { .. } => {
+                Some("Do it where that catalog is kept, or with a catalog of your own.")
+            }
             Self::Unavailable { .. } => {
                 Some("Try again; if it lasts, check that the catalog's store can be reached.")
             }

@@ -1,7 +1,9 @@
 //! The data catalog: which databases, tables and partitions there are, and where their data is.
 //!
 //! A [`Catalog`] is opened on a SQLite file or on a PostgreSQL database and behaves alike on both.
-//! It knows no SQL engine and no protocol: types are Hive type strings, locations are URLs.
+//! Or another server keeps it, and is asked through AWS Glue's API ([`Catalog::federate`]). It
+//! knows no SQL engine, and of protocols that one only: types are Hive type strings, locations are
+//! URLs.
 //!
 //! - Every change is one transaction, so a killed process leaves the old state or the new one.
 //! - Every change of a table is a compare-and-set: it takes the [`Table`] it is based on, and says
@@ -17,6 +19,7 @@ pub mod crawler;
 mod database;
 mod document;
 mod error;
+pub mod glue;
 mod name;
 mod partition;
 mod sort_key;
@@ -27,7 +30,8 @@ mod tests;
 
 pub use access_key::AccessKey;
 pub use catalog::{
-    Archive, Catalog, Change, PageRequest, PartitionCursor, PartitionEdit, PartitionPage, Update,
+    Archive, Catalog, Change, Federated, PageRequest, PartitionCursor, PartitionEdit,
+    PartitionPage, Update,
 };
 pub use database::{DEFAULT_DATABASE, Database};
 pub use document::{Document, DocumentKind};

@@ -40,6 +40,7 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Catalog {
     pub(crate) url: String,
+    pub(crate) cache_seconds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -130,6 +131,7 @@ impl Config {
         let timeout = Duration::from_secs(self.engine.statement_timeout_seconds);
         Ok(EngineConfig {
             catalog_url,
+            catalog_cache: Duration::from_secs(self.catalog.cache_seconds),
             lake_url,
             threads: self.engine.threads,
             memory_limit_bytes: self.engine.memory_limit_bytes,

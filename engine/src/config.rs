@@ -6,8 +6,11 @@ use std::time::Duration;
 /// An engine's settings: plain data, which the binary fills from its configuration.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Where the catalog is kept: `postgres://…`, or the path of a SQLite file.
+    /// Where the catalog is kept: `postgres://…`, the path of a SQLite file, or `glue:…` where
+    /// another server keeps it.
     pub catalog_url: String,
+    /// How long what such a server said counts before it is asked again.
+    pub catalog_cache: Duration,
     /// Where managed tables live: `file:///…/`, `s3://bucket/prefix/`, or the path of a folder.
     pub lake_url: String,
     /// Worker threads for queries; 0 means one for each core.

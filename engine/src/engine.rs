@@ -87,7 +87,7 @@ impl Engine {
         let stores = Arc::new(Stores::new(config.s3.clone(), io_handle.clone(), layer));
         stores.store(&lake)?;
         let runtime_env = runtime_env(&config, stores.clone())?;
-        let catalog = Catalog::open(&config.catalog_url).await?;
+        let catalog = crate::federated::open_catalog(&config, &io_handle).await?;
         let mut base_state = SessionStateBuilder::new()
             .with_default_features()
             .with_config(crate::settings::defaults(threads, config.statement_timeout))

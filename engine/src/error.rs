@@ -203,7 +203,8 @@ impl From<catalog::Error> for Error {
             E::NotFound { .. } => ErrorKind::NotFound,
             E::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             E::NotEmpty { .. } | E::InvalidName(_) | E::Invalid(_) => ErrorKind::InvalidArgument,
-            E::NewerStore { .. } => ErrorKind::Unsupported,
+            E::NewerStore { .. } | E::NotFederated { .. } => ErrorKind::Unsupported,
+            E::Denied { .. } => ErrorKind::PermissionDenied,
             E::Corrupt { .. } => ErrorKind::BadData,
             E::Unavailable { .. } => ErrorKind::Unavailable,
         };

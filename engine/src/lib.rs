@@ -11,6 +11,7 @@ mod config;
 mod definition;
 mod engine;
 mod error;
+mod federated;
 mod file_statistics;
 mod file_writer;
 mod functions;

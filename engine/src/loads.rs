@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::statement::{Reject, Rejects};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Loads that are remembered, and of those how many with the rows that they left out.
 const LOADS_MAX: usize = 1000;
@@ -93,8 +93,12 @@ impl LoadRecord {
             has_errors: false,
             error: None,
         };
-        record.put(catalog).await?;
-        Ok(record)
+        match record.put(catalog).await {
+            // Another server keeps the catalog, and has no place for it.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(record),
+            Err(error) => Err(error),
+            Ok(()) => Ok(record),
+        }
     }
 
     /// Records how it ended. What was committed is committed: a record that can't be written is
@@ -119,7 +123,9 @@ impl LoadRecord {
                 self.error = Some(error.to_string());
             }
         }
-        if let Err(failure) = self.put_with_errors(catalog, rejects.take()).await {
+        if let Err(failure) = self.put_with_errors(catalog, rejects.take()).await
+            && failure.kind() != ErrorKind::Unsupported
+        {
             tracing::warn!(%failure, load = self.id, "the record of a load can't be written");
         }
     }

@@ -106,22 +106,34 @@ impl Stores {
             }
             builder = builder.with_endpoint(endpoint);
         }
-        let region = given(&self.s3.region)
-            .or_else(|| env("AWS_REGION"))
-            .or_else(|| env("AWS_DEFAULT_REGION"))
-            .unwrap_or_else(|| "us-east-1".into());
-        builder = builder.with_region(region);
-        if let Some(id) = given(&self.s3.access_key_id) {
-            builder = builder.with_access_key_id(id);
-        }
-        if let Some(secret) = given(&self.s3.secret_access_key) {
-            builder = builder.with_secret_access_key(secret);
-        }
-        if let Some(token) = given(&self.s3.session_token) {
-            builder = builder.with_token(token);
-        }
-        Ok(builder.build()?)
+        Ok(with_identity(builder, &self.s3).build()?)
     }
+}
+
+/// Sets the region and the credentials, where the settings have them.
+pub(crate) fn with_identity(mut builder: AmazonS3Builder, s3: &S3Config) -> AmazonS3Builder {
+    let given = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    builder = builder.with_region(region(s3));
+    if let Some(id) = given(&s3.access_key_id) {
+        builder = builder.with_access_key_id(id);
+    }
+    if let Some(secret) = given(&s3.secret_access_key) {
+        builder = builder.with_secret_access_key(secret);
+    }
+    if let Some(token) = given(&s3.session_token) {
+        builder = builder.with_token(token);
+    }
+    builder
+}
+
+/// The region of the settings, else of the environment.
+pub(crate) fn region(s3: &S3Config) -> String {
+    let env = |name: &str| std::env::var(name).ok();
+    [Some(s3.region.clone()), env("AWS_REGION"), env("AWS_DEFAULT_REGION")]
+        .into_iter()
+        .flatten()
+        .find(|region| !region.is_empty())
+        .unwrap_or_else(|| "us-east-1".into())
 }
 
 impl boathouse_catalog::crawler::Stores for Stores {

@@ -104,6 +104,7 @@ async fn commits_under_ambiguous_answers_are_neither_lost_nor_doubled() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report()),
         }
     };
+    let found = &found;
     let doubled = found.values().filter(|times| **times > 1).count();
     let missing = accounts.iter().enumerate().flat_map(|(writer, account)| {
         account.acknowledged.iter().filter(move |n| !found.contains_key(&(writer as u64, **n)))

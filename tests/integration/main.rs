@@ -7,6 +7,7 @@ mod commit;
 mod copy;
 mod dml;
 mod door;
+mod federation;
 mod flight;
 mod maintenance;
 mod others;

@@ -1,16 +1,20 @@
 //! What several topics share: lakes to run against, and result values as text.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use boathouse_engine::{Engine, EngineConfig, Rows, S3Config, StoreLayer};
+use boathouse_http_server::{HttpConfig, HttpServer};
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ObjectStoreExt, path::Path as ObjectPath};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use url::Url;
 use uuid::Uuid;
 
@@ -25,7 +29,39 @@ pub(crate) struct Lake {
     pub(crate) data: String,
     /// An empty place to write to.
     pub(crate) scratch: String,
+    _remote: Option<Remote>,
     folder: TempDir,
+}
+
+/// A Boathouse that keeps the catalog of others.
+pub(crate) struct Remote {
+    pub(crate) engine: Engine,
+    pub(crate) address: SocketAddr,
+    server: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Remote {
+    /// A server with a catalog of its own.
+    pub(crate) async fn start(http: HttpConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let (catalog, lake) = (format!("{path}/catalog.db"), format!("file://{path}/lake/"));
+        let engine = Engine::open(config(&folder, catalog, lake, S3Config::default())).await;
+        let engine = engine.unwrap();
+        let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), ..http };
+        let server = HttpServer::bind(engine.catalog().clone(), engine.stores(), http).await;
+        let server = server.unwrap();
+        let address = server.local_addr();
+        let server = tokio::spawn(server.serve(std::future::pending()));
+        Self { engine, address, server, _folder: folder }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
 }
 
 impl Lake {
@@ -53,6 +89,28 @@ impl Lake {
             datasets: repository("datasets").to_str().unwrap().to_owned(),
             data: repository("tests/slt/data").to_str().unwrap().to_owned(),
             scratch,
+            _remote: None,
+            folder,
+        }
+    }
+
+    /// A lake in a folder, its catalog that of another Boathouse.
+    pub(crate) async fn federated() -> Self {
+        let remote = Remote::start(HttpConfig::default()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let scratch = format!("{path}/scratch");
+        std::fs::create_dir(&scratch).unwrap();
+        let catalog_url = format!("glue:http://{}", remote.address);
+        let lake = format!("file://{path}/lake/");
+        let config = config(&folder, catalog_url.clone(), lake, S3Config::default());
+        Self {
+            engine: Engine::open(config).await.unwrap(),
+            catalog_url,
+            datasets: repository("datasets").to_str().unwrap().to_owned(),
+            data: repository("tests/slt/data").to_str().unwrap().to_owned(),
+            scratch,
+            _remote: Some(remote),
             folder,
         }
     }
@@ -71,6 +129,7 @@ impl Lake {
             datasets: format!("{files}/datasets"),
             data: format!("{files}/data"),
             scratch: format!("{own}/scratch"),
+            _remote: None,
             folder,
         }
     }
@@ -96,9 +155,15 @@ impl Lake {
     }
 }
 
-fn config(folder: &TempDir, catalog_url: String, lake_url: String, s3: S3Config) -> EngineConfig {
+pub(crate) fn config(
+    folder: &TempDir,
+    catalog_url: String,
+    lake_url: String,
+    s3: S3Config,
+) -> EngineConfig {
     EngineConfig {
         catalog_url,
+        catalog_cache: Duration::from_secs(30),
         lake_url,
         threads: 2,
         memory_limit_bytes: 512 << 20,

@@ -56,6 +56,7 @@ impl Catalog {
     /// Makes all of the changes in one transaction, or none of them: a conflict of one is a
     /// conflict of all. No two may be of the same table.
     pub async fn apply(&self, changes: &[Change]) -> Result<Update<()>> {
+        self.must_be_own("several tables cannot be changed at once")?;
         let work = || async {
             let mut writer = self.store.write().await?;
             for change in changes {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures::FutureExt;
 use sqlx::AssertSqlSafe;
 
 use super::rows::{At, NewPartition, insert_data_version, insert_partitions};
@@ -30,6 +31,10 @@ impl Catalog {
     ) -> Result<Update<Table>> {
         for values in &remove {
             check_values(values, table)?;
+        }
+        if let Some(federation) = &self.federation {
+            prepare(table, put.clone())?;
+            return federation.commit_partitions(table, put, remove).boxed().await;
         }
         let put = prepare(table, put)?;
         let work = || async {

@@ -1,5 +1,7 @@
 //! Databases of the catalog.
 
+use futures::FutureExt;
+
 use super::documents::delete_documents_of;
 use super::rows::{StoredTable, delete_table, select_tables};
 use super::{Catalog, now_ms};
@@ -10,6 +12,7 @@ use crate::{DEFAULT_DATABASE, Database, DocumentKind, Error, ObjectKind, Result,
 impl Catalog {
     /// All databases, sorted by name.
     pub async fn databases(&self) -> Result<Vec<Database>> {
+        let _pin = self.pin_databases().await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let sql = "SELECT name, comment, location, parameters, created_at_ms
@@ -22,6 +25,7 @@ impl Catalog {
     /// The database of this name.
     pub async fn database(&self, name: &str) -> Result<Database> {
         let name = fold(name)?;
+        let _pin = self.pin_database(&name).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let sql = "SELECT name, comment, location, parameters, created_at_ms
@@ -37,6 +41,10 @@ impl Catalog {
         database.check()?;
         let name = fold(&database.name)?;
         let database = Database { name, created_at_ms: now_ms(), ..database };
+        if let Some(federation) = &self.federation {
+            federation.create_database(database.clone()).boxed().await?;
+            return Ok(database);
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let row = values![
@@ -62,6 +70,9 @@ impl Catalog {
     pub async fn update_database(&self, database: Database) -> Result<()> {
         database.check()?;
         let name = fold(&database.name)?;
+        if let Some(federation) = &self.federation {
+            return federation.update_database(Database { name, ..database }).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let row = values![
@@ -86,6 +97,9 @@ impl Catalog {
         let name = fold(name)?;
         if name == DEFAULT_DATABASE {
             return Err(Error::Invalid(format!("database \"{name}\" cannot be dropped")));
+        }
+        if let Some(federation) = &self.federation {
+            return federation.drop_database(&name, cascade).boxed().await;
         }
         let work = || async {
             let mut writer = self.store.write().await?;

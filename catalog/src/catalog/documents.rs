@@ -59,6 +59,7 @@ impl Catalog {
         name: &str,
         body: &Value,
     ) -> Result<bool> {
+        self.must_be_own(kind.refusal())?;
         let body = checked_body(parent, name, body)?;
         let work = || async {
             let mut writer = self.store.write().await?;
@@ -79,6 +80,10 @@ impl Catalog {
         parent: &str,
         documents: &[(String, Value)],
     ) -> Result<()> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        self.must_be_own(kind.refusal())?;
         let bodies = documents
             .iter()
             .map(|(name, body)| Ok((name.as_str(), checked_body(parent, name, body)?)))
@@ -107,6 +112,7 @@ impl Catalog {
         version: u64,
         body: &Value,
     ) -> Result<bool> {
+        self.must_be_own(kind.refusal())?;
         let body = checked_body(parent, name, body)?;
         let work = || async {
             let mut writer = self.store.write().await?;

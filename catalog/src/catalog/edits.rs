@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use futures::FutureExt;
+
 use super::Catalog;
 use super::commit::{change_partitions, prepare};
 use super::rows::{StoredTable, select_tables};
@@ -33,6 +35,9 @@ impl Catalog {
         name: &TableName,
         edits: &[PartitionEdit],
     ) -> Result<Vec<Result<()>>> {
+        if let Some(federation) = &self.federation {
+            return federation.edit_partitions(name, edits).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let table = lock(&mut writer, name).await?;

@@ -32,6 +32,7 @@ impl Catalog {
         filter: &PartitionFilter,
     ) -> Result<Vec<Partition>> {
         let tests = tests(table, filter)?;
+        let _pin = self.pin_partitions(table).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let (at, _) = locate(&mut reader, table).await?;
@@ -61,6 +62,7 @@ impl Catalog {
         if tests.is_empty() && !table.spec.partition_keys.is_empty() {
             tests.push((0, SortKeys::Range(Bound::Unbounded, Bound::Unbounded)));
         }
+        let _pin = self.pin_partitions(table).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let (at, _) = locate(&mut reader, table).await?;
@@ -94,6 +96,7 @@ impl Catalog {
         wanted: &[Vec<Option<String>>],
     ) -> Result<Vec<Partition>> {
         let identities: Vec<String> = wanted.iter().map(|values| identity(values)).collect();
+        let _pin = self.pin_partitions(table).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let (at, _) = locate(&mut reader, table).await?;
@@ -114,6 +117,7 @@ impl Catalog {
     /// How many partitions `table` had at its `data_version`, and how many files those list. It
     /// is kept, not counted.
     pub async fn partition_totals(&self, table: &Table) -> Result<PartitionTotals> {
+        let _pin = self.pin_partitions(table).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             Ok(locate(&mut reader, table).await?.1)

@@ -92,6 +92,13 @@ impl NewPartition {
             location: partition.location,
         })
     }
+
+    /// Whether its row would say the same as one with these texts.
+    pub(super) fn says(&self, location: &str, parameters: &str, details: Option<&str>) -> bool {
+        self.location == location
+            && self.parameters == parameters
+            && self.details.as_deref() == details
+    }
 }
 
 /// A point in the life of a table's partitions.

@@ -1,5 +1,6 @@
 //! Tables of the catalog: reading, making and dropping them.
 
+use futures::FutureExt;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -22,6 +23,7 @@ impl Catalog {
     /// The tables of a database, sorted by name.
     pub async fn tables(&self, database: &str) -> Result<Vec<Table>> {
         let database = fold(database)?;
+        let _pin = self.pin_listing(Some(&database)).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let sql = select_tables!("WHERE t.database = $1 ORDER BY t.name");
@@ -37,6 +39,7 @@ impl Catalog {
     /// Those tables of a database that have one of these names, sorted by name.
     pub async fn tables_named(&self, database: &str, names: &[String]) -> Result<Vec<Table>> {
         let database = fold(database)?;
+        let _pin = self.pin_listing(Some(&database)).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let sql = select_tables!("WHERE t.database = $1 AND ");
@@ -49,6 +52,7 @@ impl Catalog {
 
     /// The tables of all databases, sorted by name.
     pub async fn all_tables(&self) -> Result<Vec<Table>> {
+        let _pin = self.pin_listing(None).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let sql = select_tables!("ORDER BY t.database, t.name");
@@ -61,6 +65,7 @@ impl Catalog {
     /// definitions.
     pub async fn table_summaries(&self, database: Option<&str>) -> Result<Vec<TableSummary>> {
         let database = database.map(fold).transpose()?;
+        let _pin = self.pin_listing(database.as_deref()).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             let Some(database) = &database else {
@@ -81,6 +86,7 @@ impl Catalog {
 
     /// The table of this name, as it is now.
     pub async fn table(&self, name: &TableName) -> Result<Table> {
+        let _pin = self.pin_table(name).await?;
         let work = || async {
             let mut reader = self.store.read().await?;
             Ok(StoredTable::find(&mut reader, name).await?.table)
@@ -96,6 +102,10 @@ impl Catalog {
         partitions: Vec<Partition>,
     ) -> Result<Table> {
         let table = new_table(name, spec)?;
+        if let Some(federation) = &self.federation {
+            prepare(&table, partitions.clone())?;
+            return federation.create_table(name, table.spec, partitions).boxed().await;
+        }
         let partitions = prepare(&table, partitions)?;
         let work = || async {
             let mut writer = self.store.write().await?;
@@ -109,6 +119,9 @@ impl Catalog {
 
     /// Drops a table with its versions and partitions, and says what it was.
     pub async fn drop_table(&self, name: &TableName) -> Result<Table> {
+        if let Some(federation) = &self.federation {
+            return federation.drop_table(name).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let sql = select_tables!("WHERE t.database = $1 AND t.name = $2");
@@ -125,6 +138,9 @@ impl Catalog {
     /// Drops a table if it is the same and still at `table.version`; its partitions may have
     /// changed.
     pub async fn drop_table_if_unchanged(&self, table: &Table) -> Result<Update<()>> {
+        if let Some(federation) = &self.federation {
+            return federation.drop_table_if_unchanged(table).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let dropped = delete_unchanged(&mut writer, table).await?;
@@ -138,6 +154,9 @@ impl Catalog {
 
     /// The versions of a table's definition, newest first; the first is the current one.
     pub async fn table_versions(&self, name: &TableName) -> Result<Vec<TableVersion>> {
+        if let Some(federation) = &self.federation {
+            return federation.table_versions(name).boxed().await;
+        }
         let work = || async {
             let mut reader = self.store.read().await?;
             let stored = StoredTable::find(&mut reader, name).await?;
@@ -152,6 +171,9 @@ impl Catalog {
     /// Forgets an old version of a table's definition; says whether it was there. The current one
     /// stays.
     pub async fn delete_table_version(&self, name: &TableName, version: u64) -> Result<bool> {
+        if let Some(federation) = &self.federation {
+            return federation.delete_version(name, version).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let stored = StoredTable::find(&mut writer, name).await?;

@@ -1,5 +1,7 @@
 //! Compare-and-sets of a table's definition and name.
 
+use futures::FutureExt;
+
 use super::tables::missing_database;
 use super::{Catalog, Update, now_ms};
 use crate::sort_key::KeyKind;
@@ -24,6 +26,9 @@ impl Catalog {
         archive: Archive,
     ) -> Result<Update<Table>> {
         spec.check(&table.name)?;
+        if let Some(federation) = &self.federation {
+            return federation.update_table(table, spec, archive).boxed().await;
+        }
         let work = || async {
             let mut writer = self.store.write().await?;
             let updated = replace_spec(&mut writer, table, &spec, archive).await?;
@@ -38,6 +43,7 @@ impl Catalog {
     /// Gives a table another name, in another database too, if it is the same and still at
     /// `table.version`. That makes a new version of the same definition.
     pub async fn rename_table(&self, table: &Table, to: &TableName) -> Result<Update<Table>> {
+        self.must_be_own("a table cannot get another name")?;
         let next = Table { version: table.version + 1, name: to.clone(), ..table.clone() };
         let work = || async {
             let mut writer = self.store.write().await?;
@@ -137,7 +143,7 @@ pub(super) async fn insert_version(
 }
 
 /// Whether the stored sort keys are right for the new keys too.
-fn keys_fit(old: &TableSpec, new: &TableSpec) -> bool {
+pub(super) fn keys_fit(old: &TableSpec, new: &TableSpec) -> bool {
     let are_integers = |spec: &TableSpec| -> Vec<bool> {
         let kinds = spec.partition_keys.iter().map(|key| KeyKind::of(&key.data_type));
         kinds.map(|kind| kind == KeyKind::Integer).collect()

@@ -11,6 +11,7 @@ mod sqlite;
 mod transaction;
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,13 @@ impl Store {
                 )));
             }
         };
+        migrate::migrate(&store).await?;
+        Ok(store)
+    }
+
+    /// A new store in the file `path`, called `name`, for what may be lost at any time.
+    pub(crate) async fn temporary(path: &Path, name: &str) -> Result<Self> {
+        let store = sqlite::temporary(path, name);
         migrate::migrate(&store).await?;
         Ok(store)
     }

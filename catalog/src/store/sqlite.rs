@@ -39,11 +39,20 @@ pub(super) async fn prepare(url: &str) -> Result<Store> {
             source: Arc::new(source),
         })?;
     }
+    Ok(open(path, url, SqliteSynchronous::Full))
+}
+
+/// A store in a new file, whose content no power loss needs to survive.
+pub(super) fn temporary(path: &Path, name: &str) -> Store {
+    open(path, name, SqliteSynchronous::Off)
+}
+
+fn open(path: &Path, url: &str, synchronous: SqliteSynchronous) -> Store {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("cache_size", "-16384") // in KiB
@@ -53,5 +62,5 @@ pub(super) async fn prepare(url: &str) -> Result<Store> {
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
-    Ok(Store { url: url.into(), backend: Backend::Sqlite { pool, writer: Arc::default() } })
+    Store { url: url.into(), backend: Backend::Sqlite { pool, writer: Arc::default() } }
 }

@@ -140,6 +140,9 @@ impl CreateExternal {
             columns: given.as_ref().map(|given| without(given, &self.keys)),
             keys: self.given_keys(given.as_ref()),
         };
+        if session.catalog().is_federated() {
+            crate::federated::check_location(&self.location)?;
+        }
         let found = scan::discover(&session.engine.shared().stores, &state, wanted).await?;
         let comments = column_comments(self.columns.get());
         let spec = TableSpec {

@@ -188,6 +188,11 @@ impl From<Error> for AwsError {
             Error::NotEmpty { .. } | Error::Invalid(_) | Error::InvalidName(_) => {
                 Self::invalid_input(error.to_string())
             }
+            Error::NotFederated { .. } => Self::invalid_input(error.to_string()),
+            Error::Denied { .. } => {
+                tracing::warn!("the catalog refused: {}", chain(&error));
+                Self::new(Code::AccessDenied, error.to_string())
+            }
             Error::Unavailable { .. } => {
                 tracing::warn!("the catalog is unavailable: {}", chain(&error));
                 Self::new(Code::ServiceUnavailable, format!("{error}; try again"))

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_catalog::{Database, Error, ObjectKind};
+use boathouse_catalog::glue::{DatabaseInput, database_shape as shape};
+use boathouse_catalog::{Error, ObjectKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, CATALOG_ID, Glue, nothing, page, seconds, tags};
+use super::{Answer, Glue, nothing, page, tags};
 use crate::aws::AwsError;
 
 const PAGE_LIMIT: usize = 100;
@@ -16,37 +17,6 @@ const PAGE_LIMIT: usize = 100;
 pub(super) struct CreateDatabase {
     database_input: DatabaseInput,
     tags: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct DatabaseInput {
-    name: String,
-    description: Option<String>,
-    location_uri: Option<String>,
-    parameters: Option<BTreeMap<String, String>>,
-    /// Accepted for Lake Formation's sake; there are no such permissions here.
-    #[serde(rename = "CreateTableDefaultPermissions")]
-    _permissions: Option<Value>,
-    target_database: Option<Value>,
-    federated_database: Option<Value>,
-}
-
-impl DatabaseInput {
-    fn into_database(self) -> Result<Database, AwsError> {
-        if self.target_database.is_some() || self.federated_database.is_some() {
-            return Err(AwsError::invalid_input(
-                "Resource links and federated databases are not supported.",
-            ));
-        }
-        Ok(Database {
-            name: self.name,
-            comment: self.description,
-            location: self.location_uri.filter(|location| !location.is_empty()),
-            parameters: self.parameters.unwrap_or_default(),
-            created_at_ms: 0,
-        })
-    }
 }
 
 #[derive(Deserialize)]
@@ -114,23 +84,4 @@ impl Glue {
         self.delete_tags(&format!("database/{}", stored.name)).await?;
         nothing()
     }
-}
-
-fn shape(database: &Database) -> Value {
-    let mut shape = json!({
-        "Name": database.name,
-        "CreateTime": seconds(database.created_at_ms),
-        "CreateTableDefaultPermissions": [],
-        "CatalogId": CATALOG_ID,
-    });
-    if let Some(comment) = &database.comment {
-        shape["Description"] = json!(comment);
-    }
-    if let Some(location) = &database.location {
-        shape["LocationUri"] = json!(location);
-    }
-    if !database.parameters.is_empty() {
-        shape["Parameters"] = json!(database.parameters);
-    }
-    shape
 }

@@ -5,7 +5,6 @@
 //! accepted and mean nothing: a server has one catalog.
 
 mod classifiers;
-mod columns;
 mod crawlers;
 mod databases;
 mod expression;
@@ -13,24 +12,20 @@ mod functions;
 mod indexes;
 mod input;
 mod page;
-mod partition;
 mod partitions;
 mod settings;
 mod statistics;
-mod table;
 mod tables;
 mod tags;
 mod versions;
 
+use boathouse_catalog::glue::{CATALOG_ID, seconds};
 use boathouse_catalog::{Catalog, DEFAULT_DATABASE, TableName};
 use serde_json::{Map, Value, json};
 
 use crate::aws::{AwsError, Operations};
 use crate::crawls::Crawls;
 use input::read;
-
-/// The account that answers name; there is none behind it.
-const CATALOG_ID: &str = "000000000000";
 
 /// The answer to one request.
 type Answer = Result<Value, AwsError>;
@@ -154,11 +149,6 @@ impl Operations for Glue {
 /// The name of a table in a database.
 fn table_name(database: &str, table: &str) -> Result<TableName, AwsError> {
     Ok(TableName::new(database, table)?)
-}
-
-/// Milliseconds since 1970 as AWS writes times: seconds with a fraction.
-fn seconds(ms: i64) -> Value {
-    json!(ms as f64 / 1000.0)
 }
 
 /// The answer of an operation that has nothing to say.

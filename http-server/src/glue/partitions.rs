@@ -1,5 +1,8 @@
 //! Partitions of tables.
 
+use boathouse_catalog::glue::{
+    PartitionInput, partition_shape as shape, partition_texts as texts, partition_values as values,
+};
 use boathouse_catalog::{
     DocumentKind, Error, PageRequest, PartitionCursor, PartitionEdit, PartitionFilter, Table,
 };
@@ -7,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::expression::{Expression, ExpressionError};
-use super::partition::{PartitionInput, shape, texts, values};
 use super::{Answer, Glue, input, nothing, page, table_name};
 use crate::aws::AwsError;
 
@@ -164,7 +166,7 @@ impl Glue {
         input::at_most(&input.partitions_to_get, READ_MAX, "partitionsToGet")?;
         let table = self.partitioned(&input.database_name, &input.table_name).await?;
         let wanted = input.partitions_to_get.into_iter().map(|list| values(&table, list.values));
-        let wanted = wanted.collect::<Result<Vec<_>, AwsError>>()?;
+        let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let found = self.catalog.partitions_of(&table, &wanted).await?;
         let found: Vec<Value> = found.iter().map(|one| shape(&table, one, true)).collect();
         Ok(json!({"Partitions": found, "UnprocessedKeys": []}))

@@ -1,10 +1,10 @@
 //! Column statistics of tables and of partitions.
 
+use boathouse_catalog::glue::partition_values as values;
 use boathouse_catalog::{DocumentKind, Table};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::partition::values;
 use super::{Answer, Glue, input, nothing};
 use crate::aws::AwsError;
 

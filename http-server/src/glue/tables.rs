@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use boathouse_catalog::glue::{TableInput, table_shape as shape};
 use boathouse_catalog::{Archive, DocumentKind, Table, TableName, Update};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::indexes::{IndexInput, checked_indexes};
-use super::table::{TableInput, shape};
 use super::{Answer, Glue, input, nothing, page, table_name};
 use crate::aws::AwsError;
 

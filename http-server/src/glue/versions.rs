@@ -1,10 +1,10 @@
 //! Versions of tables.
 
+use boathouse_catalog::glue::table_shape as shape;
 use boathouse_catalog::{Table, TableName, TableVersion};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::table::shape;
 use super::{Answer, Glue, input, nothing, page, table_name};
 use crate::aws::AwsError;
 

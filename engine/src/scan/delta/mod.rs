@@ -197,7 +197,7 @@ impl DeltaSnapshot {
         before: Before,
     ) -> Result<Self> {
         let delta_schema = log.schema();
-        features::check_read(log.protocol(), log.metadata(), &delta_schema, &url)?;
+        features::check_read(log.protocol(), &delta_schema, &url)?;
         let schema: Schema = delta_schema.as_ref().try_into_arrow().map_err(|error| {
             Error::unsupported(format!("reading {url}, which has a type that is not read: {error}"))
         })?;
@@ -316,8 +316,7 @@ impl DeltaSnapshot {
 
     /// Refuses to add rows where the table needs what isn't done here.
     pub(crate) fn check_write(&self) -> Result<()> {
-        let (protocol, metadata) = (self.log.protocol(), self.log.metadata());
-        features::check_write(protocol, metadata, &self.log.schema(), &self.url)
+        features::check_write(self.log.protocol(), &self.log.schema(), &self.url)
     }
 
     /// The schema that files are written with, where it isn't the table's.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_catalog::Column;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use super::only;
+use crate::Column;
 
 /// The member of details that keeps the parameters of columns, by their names.
 const COLUMN_PARAMETERS: &str = "ColumnParameters";
@@ -13,8 +15,8 @@ const DEFAULT_TYPE: &str = "string";
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct ColumnShape {
-    pub(super) name: String,
+pub(crate) struct ColumnShape {
+    pub(crate) name: String,
     #[serde(rename = "Type")]
     data_type: Option<String>,
     comment: Option<String>,
@@ -36,23 +38,23 @@ impl ColumnShape {
 /// What is left of a `StorageDescriptor` without its columns and location.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct Storage {
+pub(crate) struct Storage {
     #[serde(skip_serializing)]
-    pub(super) columns: Option<Vec<ColumnShape>>,
+    pub(crate) columns: Option<Vec<ColumnShape>>,
     #[serde(skip_serializing)]
-    pub(super) location: Option<String>,
+    pub(crate) location: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     additional_locations: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input_format: Option<String>,
+    pub(crate) input_format: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) output_format: Option<String>,
+    pub(crate) output_format: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     compressed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_of_buckets: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) serde_info: Option<SerdeInfo>,
+    pub(crate) serde_info: Option<SerdeInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket_columns: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,13 +71,13 @@ pub(super) struct Storage {
 
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct SerdeInfo {
+pub(crate) struct SerdeInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) serialization_library: Option<String>,
+    pub(crate) serialization_library: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) parameters: Option<BTreeMap<String, String>>,
+    pub(crate) parameters: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -86,12 +88,12 @@ struct SortColumn {
 }
 
 /// The columns that shapes describe.
-pub(super) fn columns(shapes: Option<&[ColumnShape]>) -> Vec<Column> {
+pub(crate) fn columns(shapes: Option<&[ColumnShape]>) -> Vec<Column> {
     shapes.unwrap_or_default().iter().map(ColumnShape::column).collect()
 }
 
 /// Keeps the parameters of columns in `details`.
-pub(super) fn keep_parameters(shapes: &[ColumnShape], details: &mut Map<String, Value>) {
+pub(crate) fn keep_parameters(shapes: &[ColumnShape], details: &mut Map<String, Value>) {
     for shape in shapes {
         if let Some(parameters) = &shape.parameters {
             let kept = details.entry(COLUMN_PARAMETERS).or_insert_with(|| json!({}));
@@ -101,7 +103,7 @@ pub(super) fn keep_parameters(shapes: &[ColumnShape], details: &mut Map<String, 
 }
 
 /// Columns as clients see them, with their parameters out of `details`.
-pub(super) fn shapes(columns: &[Column], details: &Map<String, Value>) -> Vec<Value> {
+pub(crate) fn shapes(columns: &[Column], details: &Map<String, Value>) -> Vec<Value> {
     let parameters = details.get(COLUMN_PARAMETERS);
     let shape = |column: &Column| {
         let mut shape = json!({"Name": column.name, "Type": column.data_type});
@@ -114,4 +116,44 @@ pub(super) fn shapes(columns: &[Column], details: &Map<String, Value>) -> Vec<Va
         shape
     };
     columns.iter().map(shape).collect()
+}
+
+/// What this crate knows of a storage descriptor that a server shows; newer ones may say more.
+pub(crate) fn known_storage(storage: Map<String, Value>) -> Map<String, Value> {
+    const STORAGE: [&str; 14] = [
+        "Columns",
+        "Location",
+        "AdditionalLocations",
+        "InputFormat",
+        "OutputFormat",
+        "Compressed",
+        "NumberOfBuckets",
+        "SerdeInfo",
+        "BucketColumns",
+        "SortColumns",
+        "Parameters",
+        "SkewedInfo",
+        "StoredAsSubDirectories",
+        "SchemaReference",
+    ];
+    let mut known = only(&STORAGE, storage);
+    if let Some(columns) = known.get_mut("Columns") {
+        *columns = known_columns(columns.take());
+    }
+    if let Some(Value::Object(info)) = known.get_mut("SerdeInfo") {
+        *info = only(&["Name", "SerializationLibrary", "Parameters"], std::mem::take(info));
+    }
+    known
+}
+
+/// What this crate knows of columns that a server shows.
+pub(crate) fn known_columns(columns: Value) -> Value {
+    let Value::Array(columns) = columns else { return columns };
+    let known = columns.into_iter().map(|column| match column {
+        Value::Object(column) => {
+            Value::Object(only(&["Name", "Type", "Comment", "Parameters"], column))
+        }
+        other => other,
+    });
+    Value::Array(known.collect())
 }

@@ -4,21 +4,41 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use boathouse_catalog::{Format, Table, TableSpec, TableType, View};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::columns::{ColumnShape, Storage, columns, keep_parameters, shapes};
-use super::{CATALOG_ID, seconds};
-use crate::aws::AwsError;
+use super::columns::{
+    ColumnShape, Storage, columns, keep_parameters, known_columns, known_storage, shapes,
+};
+use super::{CATALOG_ID, milliseconds, only, own, seconds};
+use crate::{Error, Format, Result, Table, TableName, TableSpec, TableType, View};
 
 /// What Presto and Athena put around the text of a view.
 const PRESTO_VIEW: (&str, &str) = ("/* Presto View: ", " */");
+/// The members of an input.
+const INPUT: [&str; 14] = [
+    "Name",
+    "Description",
+    "Owner",
+    "LastAccessTime",
+    "LastAnalyzedTime",
+    "Retention",
+    "StorageDescriptor",
+    "PartitionKeys",
+    "ViewOriginalText",
+    "ViewExpandedText",
+    "TableType",
+    "Parameters",
+    "TargetTable",
+    "ViewDefinition",
+];
 
+/// What a client says to make or change a table.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct TableInput {
-    pub(super) name: String,
+pub struct TableInput {
+    /// Its name.
+    pub name: String,
     description: Option<String>,
     storage_descriptor: Option<Storage>,
     partition_keys: Option<Vec<ColumnShape>>,
@@ -37,7 +57,15 @@ pub(super) struct TableInput {
 
 impl TableInput {
     /// The definition that the catalog keeps; `database` is where a view looks names up.
-    pub(super) fn into_spec(self, database: &str) -> Result<TableSpec, AwsError> {
+    ///
+    /// What [`table_shape`] shows of a table that was made by SQL comes back as it was.
+    pub fn into_spec(self, database: &str) -> Result<TableSpec> {
+        let spec = self.foreign_spec(database)?;
+        Ok(own::restored(&spec).unwrap_or(spec))
+    }
+
+    /// The definition of a table that somebody else made.
+    fn foreign_spec(self, database: &str) -> Result<TableSpec> {
         let mut details = self.details();
         let view = match self.table_type.as_deref() {
             Some("VIRTUAL_VIEW") => self.view(database),
@@ -137,47 +165,53 @@ fn format(parameters: &BTreeMap<String, String>, storage: &Storage) -> Option<Fo
     })
 }
 
-/// A table as clients see it; `version` is the one that `spec` is.
-pub(super) fn shape(table: &Table) -> Value {
-    let spec = &table.spec;
+/// A table as clients see it.
+pub fn table_shape(table: &Table) -> Value {
+    let mut shape = spec_shape(&table.spec);
+    let members = [
+        ("Name", json!(table.name.table())),
+        ("DatabaseName", json!(table.name.database())),
+        ("CatalogId", json!(CATALOG_ID)),
+        ("CreateTime", seconds(table.created_at_ms)),
+        ("UpdateTime", seconds(table.updated_at_ms)),
+        ("IsRegisteredWithLakeFormation", json!(false)),
+        ("VersionId", json!(table.version.to_string())),
+    ];
+    shape.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(shape)
+}
+
+/// What a definition says of a table, as clients see it.
+fn spec_shape(spec: &TableSpec) -> Map<String, Value> {
     let mut shape = spec.details.clone();
     shape.remove("ColumnParameters");
     let is_foreign = shape.contains_key("StorageDescriptor");
     let mut storage = match shape.remove("StorageDescriptor") {
         Some(Value::Object(storage)) => storage,
-        _ => storage_of(spec),
+        _ => own::storage(spec),
     };
     storage.insert("Columns".into(), json!(shapes(&spec.columns, &spec.details)));
     if let Some(location) = &spec.location {
         storage.insert("Location".into(), json!(location));
     }
-    for (member, default) in [
-        ("Compressed", json!(false)),
-        ("NumberOfBuckets", json!(0)),
-        ("StoredAsSubDirectories", json!(false)),
-    ] {
-        storage.entry(member).or_insert(default);
+    for member in ["Compressed", "StoredAsSubDirectories"] {
+        storage.entry(member).or_insert(json!(false));
     }
+    storage.entry("NumberOfBuckets").or_insert(json!(0));
     let table_type = match shape.remove("TableType") {
         Some(table_type) => table_type,
         None => json!(spec.table_type.as_str()),
     };
+    let parameters = match is_foreign {
+        true => spec.parameters.clone(),
+        false => own::parameters(spec),
+    };
     let members = [
-        ("Name", json!(table.name.table())),
-        ("DatabaseName", json!(table.name.database())),
-        ("CatalogId", json!(CATALOG_ID)),
         ("Description", json!(spec.comment)),
-        ("CreateTime", seconds(table.created_at_ms)),
-        ("UpdateTime", seconds(table.updated_at_ms)),
         ("StorageDescriptor", Value::Object(storage)),
         ("PartitionKeys", json!(shapes(&spec.partition_keys, &spec.details))),
         ("TableType", table_type),
-        (
-            "Parameters",
-            json!(if is_foreign { spec.parameters.clone() } else { parameters_of(spec) }),
-        ),
-        ("IsRegisteredWithLakeFormation", json!(false)),
-        ("VersionId", json!(table.version.to_string())),
+        ("Parameters", json!(parameters)),
     ];
     shape.extend(members.map(|(name, value)| (name.to_owned(), value)));
     shape.entry("Retention").or_insert(json!(0));
@@ -186,72 +220,61 @@ pub(super) fn shape(table: &Table) -> Value {
         shape.insert("ViewExpandedText".into(), json!(view.sql));
     }
     shape.retain(|_, value| !value.is_null());
+    shape
+}
+
+/// The definition of a table that is shown as `spec` is, to those who know nothing of its mark.
+pub(super) fn as_foreign(spec: &TableSpec) -> Option<TableSpec> {
+    let mut shape = only(&INPUT, spec_shape(spec));
+    shape.insert("Name".into(), json!("any"));
+    let input: TableInput = serde_json::from_value(Value::Object(shape)).ok()?;
+    let database = spec.view.as_ref().map_or("", |view| view.database.as_str());
+    input.foreign_spec(database).ok()
+}
+
+/// What to send to have a server make or change a table of this definition.
+pub(crate) fn table_input(name: &TableName, spec: &TableSpec) -> Value {
+    let mut shape = only(&INPUT, spec_shape(spec));
+    shape.insert("Name".into(), json!(name.table()));
     Value::Object(shape)
 }
 
-/// What other engines need to read the files of a table that was made by SQL.
-fn storage_of(spec: &TableSpec) -> Map<String, Value> {
-    const HADOOP: &str = "org.apache.hadoop";
-    let parquet = format!("{HADOOP}.hive.ql.io.parquet");
-    let (input, output, serde) = match spec.format {
-        Some(Format::Parquet | Format::Delta) => (
-            format!("{parquet}.MapredParquetInputFormat"),
-            format!("{parquet}.MapredParquetOutputFormat"),
-            format!("{parquet}.serde.ParquetHiveSerDe"),
-        ),
-        Some(Format::Csv) => text_formats("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
-        Some(Format::Json) => text_formats("org.openx.data.jsonserde.JsonSerDe"),
-        Some(Format::Orc) => (
-            format!("{HADOOP}.hive.ql.io.orc.OrcInputFormat"),
-            format!("{HADOOP}.hive.ql.io.orc.OrcOutputFormat"),
-            format!("{HADOOP}.hive.ql.io.orc.OrcSerde"),
-        ),
-        Some(Format::Avro | Format::Iceberg) | None => return Map::new(),
-    };
-    let storage = json!({
-        "InputFormat": input,
-        "OutputFormat": output,
-        "SerdeInfo": {
-            "SerializationLibrary": serde,
-            "Parameters": {"serialization.format": "1"},
-        },
-    });
-    match storage {
-        Value::Object(storage) => storage,
-        _ => Map::new(),
-    }
+/// A table that a server shows.
+pub(crate) struct ShownTable {
+    pub(crate) name: TableName,
+    pub(crate) spec: TableSpec,
+    /// Which of its versions it is, where the server counts them.
+    pub(crate) version_id: Option<String>,
+    pub(crate) created_at_ms: i64,
+    pub(crate) updated_at_ms: i64,
 }
 
-fn text_formats(serde: &str) -> (String, String, String) {
-    (
-        "org.apache.hadoop.mapred.TextInputFormat".to_owned(),
-        "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat".to_owned(),
-        serde.to_owned(),
-    )
-}
-
-/// The parameters of a table that was made by SQL, with those by which others know its format.
-fn parameters_of(spec: &TableSpec) -> BTreeMap<String, String> {
-    let mut parameters = spec.parameters.clone();
-    let mut say = |key: &str, value: &str| {
-        parameters.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-    };
-    match spec.format {
-        Some(Format::Delta) => {
-            say("table_type", "DELTA");
-            say("spark.sql.sources.provider", "delta");
-        }
-        Some(format) => say("classification", format.as_str()),
-        None => {}
+/// The table of database `database` that a server shows.
+pub(crate) fn read_table(database: &str, shape: Map<String, Value>) -> Result<ShownTable> {
+    let version_id = shape.get("VersionId").and_then(Value::as_str).map(str::to_owned);
+    let created_at_ms = milliseconds(shape.get("CreateTime"));
+    let updated_at_ms = milliseconds(shape.get("UpdateTime")).max(created_at_ms);
+    let mut input = only(&INPUT, shape);
+    if let Some(Value::Object(storage)) = input.get_mut("StorageDescriptor") {
+        *storage = known_storage(std::mem::take(storage));
     }
-    parameters
+    if let Some(keys) = input.get_mut("PartitionKeys") {
+        *keys = known_columns(keys.take());
+    }
+    let shown = input.get("Name").cloned().unwrap_or_default();
+    let input: TableInput = serde_json::from_value(Value::Object(input)).map_err(|fault| {
+        Error::Invalid(format!("table {shown} of \"{database}\" cannot be read: {fault}"))
+    })?;
+    let name = TableName::new(database, &input.name)?;
+    let spec = input.into_spec(name.database())?;
+    Ok(ShownTable { name, spec, version_id, created_at_ms, updated_at_ms })
 }
 
 /// A value as a JSON object.
-pub(super) fn object(value: &impl Serialize) -> Result<Map<String, Value>, AwsError> {
+pub(super) fn object(value: &impl Serialize) -> Result<Map<String, Value>> {
     match serde_json::to_value(value) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Ok(Map::new()),
-        Err(fault) => Err(AwsError::internal(fault.to_string())),
+        Err(fault) => Err(Error::Invalid(fault.to_string())),
     }
 }

@@ -2,24 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use boathouse_catalog::{Partition, Table};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::CATALOG_ID;
-use super::columns::{Storage, columns, keep_parameters, shapes};
-use super::table::{self, object};
-use crate::aws::AwsError;
+use super::columns::{Storage, columns, keep_parameters, known_storage, shapes};
+use super::own::says_same;
+use super::table::{object, table_shape};
+use super::{CATALOG_ID, only};
+use crate::catalog::now_ms;
+use crate::{Column, Error, Partition, Result, Table};
 
 /// How Hive, and Glue with it, writes NULL as a value of a partition key.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The member of details that keeps the columns that a client gave the partition.
 const COLUMNS: &str = "Columns";
+/// The members of an input.
+const INPUT: [&str; 5] =
+    ["Values", "LastAccessTime", "LastAnalyzedTime", "StorageDescriptor", "Parameters"];
 
+/// What a client says to make or change a partition.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct PartitionInput {
-    pub(super) values: Option<Vec<String>>,
+pub struct PartitionInput {
+    /// The values, one a key of the table.
+    pub values: Option<Vec<String>>,
     last_access_time: Option<f64>,
     last_analyzed_time: Option<f64>,
     storage_descriptor: Option<Storage>,
@@ -29,7 +35,7 @@ pub(super) struct PartitionInput {
 impl PartitionInput {
     /// The partition that the catalog keeps. Without a location of its own it's where Hive would
     /// put it.
-    pub(super) fn into_partition(self, table: &Table) -> Result<Partition, AwsError> {
+    pub fn into_partition(self, table: &Table) -> Result<Partition> {
         let values = self.values.unwrap_or_default();
         check_count(table, &values)?;
         let mut storage = self.storage_descriptor.unwrap_or_default();
@@ -60,18 +66,18 @@ impl PartitionInput {
 }
 
 /// The values of a partition, one a key of the table.
-pub(super) fn values(table: &Table, texts: Vec<String>) -> Result<Vec<Option<String>>, AwsError> {
+pub fn partition_values(table: &Table, texts: Vec<String>) -> Result<Vec<Option<String>>> {
     check_count(table, &texts)?;
     Ok(texts.into_iter().map(from_text).collect())
 }
 
 /// Values as clients see them.
-pub(super) fn texts(values: &[Option<String>]) -> Vec<&str> {
+pub fn partition_texts(values: &[Option<String>]) -> Vec<&str> {
     values.iter().map(|value| value.as_deref().unwrap_or(NULL)).collect()
 }
 
 /// A partition as clients see it, with its columns or without.
-pub(super) fn shape(table: &Table, partition: &Partition, with_columns: bool) -> Value {
+pub fn partition_shape(table: &Table, partition: &Partition, with_columns: bool) -> Value {
     let mut shape = partition.details.clone();
     shape.remove("ColumnParameters");
     let own = shape.remove(COLUMNS);
@@ -82,14 +88,13 @@ pub(super) fn shape(table: &Table, partition: &Partition, with_columns: bool) ->
     storage.insert("Location".into(), json!(partition.location));
     if with_columns {
         let own = own.and_then(|own| serde_json::from_value(own).ok());
-        let columns: Vec<boathouse_catalog::Column> =
-            own.unwrap_or_else(|| table.spec.columns.clone());
+        let columns: Vec<Column> = own.unwrap_or_else(|| table.spec.columns.clone());
         storage.insert("Columns".into(), json!(shapes(&columns, &partition.details)));
     } else {
         storage.remove("Columns");
     }
     let members = [
-        ("Values", json!(texts(&partition.values))),
+        ("Values", json!(partition_texts(&partition.values))),
         ("DatabaseName", json!(table.name.database())),
         ("TableName", json!(table.name.table())),
         ("CatalogId", json!(CATALOG_ID)),
@@ -101,8 +106,44 @@ pub(super) fn shape(table: &Table, partition: &Partition, with_columns: bool) ->
     Value::Object(shape)
 }
 
+/// What to send to have a server make or replace this partition.
+pub(crate) fn partition_input(table: &Table, partition: &Partition) -> Value {
+    match partition_shape(table, partition, true) {
+        Value::Object(shape) => Value::Object(only(&INPUT, shape)),
+        shape => shape,
+    }
+}
+
+/// The partition that a server shows.
+///
+/// A storage descriptor that says what the table's does is left out: [`partition_shape`] takes
+/// the table's then. There are many partitions, and mostly it does. So are columns, which some
+/// answers have and others of the same partition have not.
+pub(crate) fn read_partition(table: &Table, shape: Map<String, Value>) -> Result<Partition> {
+    let created = shape.get("CreationTime").cloned();
+    let mut input = only(&INPUT, shape);
+    if let Some(Value::Object(storage)) = input.get_mut("StorageDescriptor") {
+        *storage = known_storage(std::mem::take(storage));
+    }
+    let input: PartitionInput = serde_json::from_value(Value::Object(input)).map_err(|fault| {
+        Error::Invalid(format!("a partition of \"{}\" cannot be read: {fault}", table.name))
+    })?;
+    let mut partition = input.into_partition(table)?;
+    let details = &mut partition.details;
+    details.remove("CreationTime");
+    details.extend(created.map(|created| ("CreationTime".to_owned(), created)));
+    let mut own = table_storage(table);
+    own.retain(|member, _| member != "Columns" && member != "Location");
+    if details.get("StorageDescriptor").is_some_and(|storage| says_same(storage, &own)) {
+        details.remove("StorageDescriptor");
+    }
+    details.remove(COLUMNS);
+    details.remove("ColumnParameters");
+    Ok(partition)
+}
+
 fn table_storage(table: &Table) -> Map<String, Value> {
-    match table::shape(table).get_mut("StorageDescriptor").map(Value::take) {
+    match table_shape(table).get_mut("StorageDescriptor").map(Value::take) {
         Some(Value::Object(storage)) => storage,
         _ => Map::new(),
     }
@@ -112,11 +153,11 @@ fn from_text(text: String) -> Option<String> {
     (text != NULL).then_some(text)
 }
 
-fn check_count(table: &Table, values: &[String]) -> Result<(), AwsError> {
+fn check_count(table: &Table, values: &[String]) -> Result<()> {
     if values.len() == table.spec.partition_keys.len() {
         return Ok(());
     }
-    Err(AwsError::invalid_input(format!(
+    Err(Error::Invalid(format!(
         "The number of partition keys do not match the number of partition values: table {} has \
          {} keys, {} values were given.",
         table.name.table(),
@@ -126,5 +167,5 @@ fn check_count(table: &Table, values: &[String]) -> Result<(), AwsError> {
 }
 
 fn now_seconds() -> f64 {
-    chrono::Utc::now().timestamp_millis() as f64 / 1000.0
+    now_ms() as f64 / 1000.0
 }
