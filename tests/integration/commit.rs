@@ -80,53 +80,71 @@ async fn write(session: Session, writer: usize, numbers: u64) -> Account {
 /// shows what came of so many.
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_under_ambiguous_answers_are_neither_lost_nor_doubled() {
-    let wanted = std::env::var("BOATHOUSE_TEST_COMMITS").map_or(300, |n| n.parse().unwrap());
+    let wanted: u64 = std::env::var("BOATHOUSE_TEST_COMMITS").map_or(300, |n| n.parse().unwrap());
     let faults = Arc::new(Faults { writes: 20, reads: 1, ..Faults::new(7) });
     let lake = Lake::local_under(Some(faults.layer())).await;
     run(&lake.engine.session(), "CREATE TABLE t (writer BIGINT, n BIGINT)").await.unwrap();
-    let numbers = wanted / WRITERS as u64;
     let began = Instant::now();
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| tokio::spawn(write(lake.engine.session(), writer, numbers)))
-        .collect();
-    let mut accounts = Vec::new();
-    for writer in writers {
-        accounts.push(writer.await.unwrap());
-    }
+    let writers = (0..WRITERS)
+        .map(|writer| tokio::spawn(write(lake.engine.session(), writer, wanted / WRITERS as u64)));
+    let accounts = futures::future::join_all(writers).await;
+    let accounts: Vec<Account> = accounts.into_iter().map(|account| account.unwrap()).collect();
     let took = began.elapsed();
-
-    let log = versions(&lake.delta_folder());
-    assert_eq!(log, (0..log.len() as u64).collect::<Vec<_>>(), "the log has a gap");
-    let sql = "SELECT writer, n, count(*) FROM t GROUP BY writer, n";
-    let found: BTreeMap<(u64, u64), u64> = loop {
-        match run(&lake.engine.session(), sql).await {
-            Ok(rows) => break rows.iter().map(|row| parsed(row)).collect(),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report()),
-        }
-    };
-    let found = &found;
-    let doubled = found.values().filter(|times| **times > 1).count();
-    let missing = accounts.iter().enumerate().flat_map(|(writer, account)| {
-        account.acknowledged.iter().filter(move |n| !found.contains_key(&(writer as u64, **n)))
-    });
-    let (missing, unknown) =
-        (missing.count(), accounts.iter().map(|account| account.unknown.len()).sum::<usize>());
-    let acknowledged: usize = accounts.iter().map(|account| account.acknowledged.len()).sum();
+    faults.reconnect();
+    let outcome = Outcome::of(&lake, &accounts).await;
     println!(
-        "{acknowledged} commits by {WRITERS} writers in {:.0} s, {} wrong answers, {} retries by \
-         clients, {unknown} unknown; log of {} versions without gap, {missing} rows missing, \
-         {doubled} doubled, {} checkpoints; {}",
+        "{WRITERS} writers in {:.0} s, {} retries by clients, {} wrong answers, {}; {outcome:?}",
         took.as_secs_f64(),
+        outcome.retries,
         faults.happened.load(Ordering::Relaxed),
-        accounts.iter().map(|account| account.retries).sum::<u64>(),
-        log.len(),
-        checkpoints(&lake.delta_folder()),
         pace(&accounts),
     );
-    assert_eq!((missing, doubled), (0, 0));
-    assert!(acknowledged <= found.len() && found.len() <= acknowledged + unknown);
-    assert_eq!(log.len(), found.len() + 1, "a commit for each row, and the table's own");
-    assert_eq!(checkpoints(&lake.delta_folder()), log.len() / 100);
+    let Outcome { acknowledged, unknown, found, missing, doubled, log, gaps, .. } = outcome;
+    assert_eq!((missing, doubled, gaps), (0, 0, 0));
+    assert!(acknowledged <= found && found <= acknowledged + unknown);
+    assert_eq!(log, found + 1, "a commit for each row, and the table's own");
+    assert_eq!(outcome.checkpoints, log / 100);
+}
+
+/// What came of many commits.
+#[derive(Debug)]
+struct Outcome {
+    acknowledged: usize,
+    unknown: usize,
+    /// By clients.
+    retries: u64,
+    /// Rows, but each once.
+    found: usize,
+    missing: usize,
+    doubled: usize,
+    /// Versions.
+    log: usize,
+    gaps: usize,
+    checkpoints: usize,
+}
+
+impl Outcome {
+    async fn of(lake: &Lake, accounts: &[Account]) -> Self {
+        let sql = "SELECT writer, n, count(*) FROM t GROUP BY writer, n";
+        let rows = run(&lake.engine.session(), sql).await.unwrap();
+        let found: BTreeMap<(u64, u64), u64> = rows.iter().map(|row| parsed(row)).collect();
+        let log = versions(&lake.delta_folder());
+        let acknowledged: Vec<(u64, u64)> = (0..)
+            .zip(accounts)
+            .flat_map(|(writer, account)| account.acknowledged.iter().map(move |n| (writer, *n)))
+            .collect();
+        Self {
+            acknowledged: acknowledged.len(),
+            unknown: accounts.iter().map(|account| account.unknown.len()).sum(),
+            retries: accounts.iter().map(|account| account.retries).sum(),
+            found: found.len(),
+            missing: acknowledged.iter().filter(|row| !found.contains_key(row)).count(),
+            doubled: found.values().filter(|times| **times > 1).count(),
+            log: log.len(),
+            gaps: (0..).zip(&log).filter(|(wanted, version)| wanted != *version).count(),
+            checkpoints: checkpoints(&lake.delta_folder()),
+        }
+    }
 }
 
 fn parsed(row: &[String]) -> ((u64, u64), u64) {

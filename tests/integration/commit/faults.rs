@@ -17,14 +17,15 @@ use object_store::{
 /// What goes wrong, and how often it did. Without changes nothing does.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    random: Mutex<u64>,
+    pub(crate) random: Mutex<u64>,
     /// Of writes of log entries, in percent.
     pub(crate) writes: u64,
     /// Of reads of log entries, in percent.
     pub(crate) reads: u64,
     /// The next write is applied; from then on the store doesn't answer.
     pub(crate) cuts_off: AtomicBool,
-    cut_off: AtomicBool,
+    pub(crate) cut_off: AtomicBool,
+    pub(crate) over: AtomicBool,
     /// The store takes conditional writes for plain ones.
     pub(crate) overwrites: bool,
     pub(crate) happened: AtomicU64,
@@ -38,6 +39,7 @@ impl Faults {
             reads: 0,
             cuts_off: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             overwrites: false,
             happened: AtomicU64::new(0),
         }
@@ -59,7 +61,7 @@ impl Faults {
     }
 
     fn strikes(&self, percent: u64) -> bool {
-        let strikes = self.below(100) < percent;
+        let strikes = !self.over.load(Ordering::Relaxed) && self.below(100) < percent;
         self.happened.fetch_add(u64::from(strikes), Ordering::Relaxed);
         strikes
     }
@@ -68,8 +70,9 @@ impl Faults {
         self.cut_off.load(Ordering::Relaxed)
     }
 
-    /// The store answers again.
+    /// From now on the store does what it should.
     pub(crate) fn reconnect(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.cuts_off.store(false, Ordering::Relaxed);
         self.cut_off.store(false, Ordering::Relaxed);
     }
