@@ -223,6 +223,19 @@ mod tests {
     }
 
     #[test]
+    fn stars_of_a_merge_are_no_product() {
+        let merge = "merge into t using s on t.a = s.a when matched then update set * \
+                     when not matched then insert /* all */ *";
+        parse(merge).unwrap();
+        parse(&format!("explain {merge}")).unwrap();
+        let set = "merge into t using s on t.a = s.a when matched then update set a = s.set * 2";
+        let Parsed::Sql(statement) = parse(set).unwrap() else { unreachable!("a merge") };
+        assert!(statement.get().to_string().contains("s.set * 2"));
+        assert!(parse("update t set *").is_err());
+        parse("select set * 2 from merge").unwrap();
+    }
+
+    #[test]
     fn question_marks_are_numbered() {
         let Parsed::Sql(statement) = parse("select ? + 1 where a = ? limit ?").unwrap() else {
             unreachable!("a query")

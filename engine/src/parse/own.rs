@@ -124,36 +124,38 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
 /// The tokens with `UPDATE SET *` and `INSERT *` of a MERGE as the grammar has them:
 /// `SET "*" = DEFAULT` and `INSERT ROW`.
 pub(super) fn with_stars(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_merge = tokens
-        .iter()
-        .filter(|token| matches!(token.token, Token::Word(_)))
-        .take(4)
-        .any(|token| is_word(&token.token, "MERGE"));
-    if !is_merge {
+    if !is_merge(&tokens) {
         return tokens;
     }
+    let place = |token: Token| TokenWithSpan::new(token, Span::empty());
     let mut written = Vec::with_capacity(tokens.len());
-    let mut last = Token::EOF;
+    // The last two tokens that are no space.
+    let mut last = (Token::EOF, Token::EOF);
     for token in tokens {
-        let put = |tokens: &[Token], written: &mut Vec<TokenWithSpan>| {
-            let place = |token: &Token| TokenWithSpan::new(token.clone(), Span::empty());
-            written.extend(tokens.iter().map(place));
-        };
-        let is_star = token.token == Token::Mul;
-        let is_space = matches!(token.token, Token::Whitespace(_));
-        if is_star && is_word(&last, "SET") {
-            let column = Token::make_word("*", Some('"'));
-            put(&[column, Token::Eq, Token::make_keyword("DEFAULT")], &mut written);
-        } else if is_star && is_word(&last, "INSERT") {
-            put(&[Token::make_keyword("ROW")], &mut written);
+        let follows = |words: [&str; 2]| is_word(&last.0, words[0]) && is_word(&last.1, words[1]);
+        if token.token == Token::Mul && follows(["UPDATE", "SET"]) {
+            let set = [Token::make_word("*", Some('"')), Token::Eq, Token::make_keyword("DEFAULT")];
+            written.extend(set.map(place));
+        } else if token.token == Token::Mul && follows(["THEN", "INSERT"]) {
+            written.push(place(Token::make_keyword("ROW")));
         } else {
-            if !is_space {
-                last = token.token.clone();
+            if !matches!(token.token, Token::Whitespace(_)) {
+                last = (last.1, token.token.clone());
             }
             written.push(token);
         }
     }
     written
+}
+
+/// Whether it's a MERGE, or EXPLAIN of one.
+fn is_merge(tokens: &[TokenWithSpan]) -> bool {
+    let is_before = |token: &Token| {
+        matches!(token, Token::Whitespace(_))
+            || ["EXPLAIN", "ANALYZE", "VERBOSE"].iter().any(|word| is_word(token, word))
+    };
+    let first = tokens.iter().find(|token| !is_before(&token.token));
+    first.is_some_and(|token| is_word(&token.token, "MERGE"))
 }
 
 pub(super) struct Own<'a>(pub(super) Parser<'a>);

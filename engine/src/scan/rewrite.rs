@@ -56,22 +56,12 @@ impl LakeTable {
 
     /// Refuses what the table's properties don't allow.
     fn check_properties(&self, statement: &str, delta: &DeltaSnapshot) -> Result<()> {
-        let is_on = |property: &str| {
-            let value = delta.metadata().configuration().get(property);
-            value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        };
-        if is_on("delta.appendOnly") {
+        if is_on(delta, "delta.appendOnly") {
             return Err(Error::invalid(format!(
                 "{statement} table \"{}\": it is append-only",
                 self.name
             ))
             .with_hint("Its property delta.appendOnly is true: rows can only be added."));
-        }
-        if is_on("delta.enableChangeDataFeed") {
-            return Err(Error::unsupported(format!(
-                "{statement} table \"{}\", which uses the Delta feature changeDataFeed",
-                self.name
-            )));
         }
         Ok(())
     }
@@ -133,6 +123,11 @@ impl LakeTable {
 }
 
 impl DeltaFiles {
+    /// Whether commits tell what became of each row.
+    pub(crate) fn has_change_feed(&self) -> bool {
+        is_on(&self.delta, "delta.enableChangeDataFeed")
+    }
+
     /// The rows in a file, where the log says it.
     pub(crate) fn rows(&self, number: u32) -> Option<u64> {
         use datafusion::common::stats::Precision;
@@ -142,6 +137,12 @@ impl DeltaFiles {
             _ => None,
         }
     }
+}
+
+/// Whether a property of the table is true.
+fn is_on(delta: &DeltaSnapshot, property: &str) -> bool {
+    let value = delta.metadata().configuration().get(property);
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// How many of a layout's keys the table itself has.

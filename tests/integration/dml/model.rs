@@ -50,14 +50,9 @@ impl Condition {
         match self {
             Self::IdBetween(low, high) => format!("{alias}.id BETWEEN {low} AND {high}"),
             Self::IdIn(ids) => {
-                let mut list = String::new();
-                for id in ids {
-                    write!(list, "{}{id}", if list.is_empty() { "" } else { ", " }).unwrap();
-                }
-                format!(
-                    "{alias}.id IN (SELECT column1 FROM (VALUES ({})))",
-                    list.replace(", ", "), (")
-                )
+                let ids: Vec<String> = ids.iter().map(|id| format!("({id})")).collect();
+                let ids = ids.join(", ");
+                format!("{alias}.id IN (SELECT k FROM (VALUES {ids}) AS v (k))")
             }
             Self::PartIs(None) => format!("{alias}.part IS NULL"),
             Self::PartIs(Some(part)) => format!("{alias}.part = '{part}'"),

@@ -35,8 +35,8 @@ async fn random_statements_leave_the_rows_of_the_model() {
                 rows = after;
             }
             (Err(error), None) => assert!(error.contains("more than one row"), "{error}"),
-            (Err(error), Some(_)) => panic!("step {step}: {sql}\n{error}"),
-            (Ok(_), _) => panic!("step {step} should fail: {sql}"),
+            (Err(error), Some(_)) => unreachable!("step {step}: {sql}\n{error}"),
+            (Ok(_), _) => unreachable!("step {step} should fail: {sql}"),
         }
         check(&mut session, &rows, &format!("step {step}: {sql}")).await;
     }
@@ -44,7 +44,7 @@ async fn random_statements_leave_the_rows_of_the_model() {
 
 async fn check(session: &mut Session, rows: &[Row], about: &str) {
     let Answer::Rows(_, batches) = session.run("SELECT id, part, n FROM t").await.unwrap() else {
-        panic!("a query gives rows")
+        unreachable!("a query gives rows")
     };
     let mut found: Vec<String> = values(&batches).into_iter().map(|row| row.join(" ")).collect();
     let mut expected: Vec<String> = rows.iter().map(Row::shown).collect();
@@ -102,7 +102,7 @@ impl Random {
             3 => Condition::PartIs(self.part()),
             4 => Condition::NLess(self.number(100)),
             5 => Condition::NIsNull,
-            6 => Condition::Not(Box::new(self.condition(depth - 1))),
+            6 => Condition::Not(Box::new(self.plain_condition(depth - 1))),
             7 => Condition::Or(
                 Box::new(self.condition(depth - 1)),
                 Box::new(self.condition(depth - 1)),
@@ -115,9 +115,9 @@ impl Random {
     }
 
     /// A condition without a subquery, as clauses of a MERGE take it.
-    fn plain_condition(&mut self) -> Condition {
+    fn plain_condition(&mut self, depth: u64) -> Condition {
         loop {
-            let condition = self.condition(1);
+            let condition = self.condition(depth);
             if !condition.sql("x").contains("SELECT") {
                 return condition;
             }
@@ -195,8 +195,8 @@ impl Random {
         }
         if self.below(3) != 0 {
             merge.inserts = match self.below(3) {
-                0 => vec![Some(self.plain_condition())],
-                1 => vec![Some(self.plain_condition()), None],
+                0 => vec![Some(self.plain_condition(1))],
+                1 => vec![Some(self.plain_condition(1)), None],
                 _ => vec![None],
             };
         }
@@ -209,7 +209,7 @@ impl Random {
     fn clauses(&mut self) -> Vec<(Option<Condition>, Act)> {
         let mut clauses = Vec::new();
         for _ in 0..self.below(3) {
-            clauses.push((Some(self.plain_condition()), self.act()));
+            clauses.push((Some(self.plain_condition(1)), self.act()));
         }
         if self.below(2) == 0 {
             clauses.push((None, self.act()));

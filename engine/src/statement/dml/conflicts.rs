@@ -1,5 +1,7 @@
 //! What a statement read, as Delta's conflict checker takes it: SQL over the table's columns.
 
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
@@ -22,13 +24,25 @@ async fn text_of(
     target: &DeltaFiles,
     filter: &Expr,
 ) -> Result<Option<String>> {
-    if !is_plain(filter) {
+    if !is_plain(filter) || !is_clear(target, filter) {
         return Ok(None);
     }
     let text = expr_to_sql(filter)?.to_string();
     let snapshot = target.delta.table().await?.snapshot()?.snapshot();
     let parsed = snapshot.log_data().parse_predicate_expression(&text, state);
     Ok(parsed.is_ok().then_some(text))
+}
+
+/// Whether its columns are compared the same way whatever the session's settings are.
+fn is_clear(target: &DeltaFiles, filter: &Expr) -> bool {
+    let is_clear = |column: &Column| {
+        let field = target.delta.schema.field_with_name(&column.name);
+        let data_type = field.map(|field| field.data_type());
+        data_type.is_ok_and(|of| {
+            of.is_integer() || matches!(of, DataType::Utf8 | DataType::Boolean | DataType::Date32)
+        })
+    };
+    filter.column_refs().into_iter().all(is_clear)
 }
 
 /// Whether it consists of columns, constants and comparisons alone.

@@ -13,8 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 use deltalake::protocol::DeltaOperation;
 use futures::TryStreamExt;
 
+use super::changes;
 use super::conflicts::{self, EVERYTHING};
-use super::execution::Execution;
+use super::execution::{Execution, NewFiles};
 use super::queries;
 use super::selection::{Selection, is_selected};
 use super::target::{Named, TargetTable, shorten_columns};
@@ -85,20 +86,38 @@ pub(super) async fn run(
         && let Some(whole) = target.whole_files(run.state, &condition)?
         && let Some(rows) = known_rows(target, &whole)
     {
-        run.commit(&target.files, &whole, Vec::new(), operation).await?;
+        run.commit(&target.files, &whole, NewFiles::default(), operation).await?;
         return Ok(rows);
     }
     let doomed = Arc::new(Selection::of(run.rows(find).await?, run.memory()).await?);
     let files: Vec<u32> = doomed.files().collect();
     let (adds, _) = run.write(&target.files, &rest(target, &doomed)?).await?;
-    run.commit(&target.files, &files, adds, operation).await?;
+    let mut new = NewFiles::from(adds);
+    let is_partly = files.iter().any(|file| is_partly(target, &doomed, *file));
+    if is_partly && target.files.has_change_feed() {
+        let deleted = run.rows(&deleted(target, &doomed)?).await?.map_err(Error::from);
+        new.changes = changes::write(run, target, deleted).await?;
+    }
+    run.commit(&target.files, &files, new, operation).await?;
     Ok(doomed.rows())
+}
+
+fn is_partly(target: &TargetTable, doomed: &Selection, file: u32) -> bool {
+    doomed.has_file(file) && target.files.rows(file) != Some(doomed.rows_of(file))
+}
+
+/// The rows that go, as change data has them.
+fn deleted(target: &TargetTable, doomed: &Arc<Selection>) -> Result<LogicalPlan> {
+    let rows = LogicalPlanBuilder::from(target.scan(|file| doomed.has_file(file))?)
+        .filter(is_selected(doomed, &target.alias))?
+        .project(target.columns())?
+        .build()?;
+    changes::labelled(rows, changes::DELETE)
 }
 
 /// The rows that stay, of the files that are only partly chosen.
 fn rest(target: &TargetTable, doomed: &Arc<Selection>) -> Result<LogicalPlan> {
-    let partly =
-        |file| doomed.has_file(file) && target.files.rows(file) != Some(doomed.rows_of(file));
+    let partly = |file| is_partly(target, doomed, file);
     let columns = target.columns();
     Ok(LogicalPlanBuilder::from(target.scan(partly)?)
         .filter(not(is_selected(doomed, &target.alias)))?
@@ -114,7 +133,7 @@ async fn truncate(run: &Execution<'_>, target: &TargetTable) -> Result<u64> {
         None => count(run, target).await?,
     };
     let operation = DeltaOperation::Delete { predicate: Some(EVERYTHING.to_owned()) };
-    run.commit(&target.files, &all, Vec::new(), operation).await?;
+    run.commit(&target.files, &all, NewFiles::default(), operation).await?;
     Ok(rows)
 }
 

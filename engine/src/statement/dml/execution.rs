@@ -9,7 +9,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use deltalake::kernel::{Action, Add};
+use deltalake::kernel::{Action, Add, AddCDCFile};
 use deltalake::protocol::DeltaOperation;
 use futures::{Stream, TryStreamExt};
 
@@ -104,17 +104,32 @@ impl<'a> Execution<'a> {
         &self,
         target: &DeltaFiles,
         removed: &[u32],
-        adds: Vec<Add>,
+        new: NewFiles,
         operation: DeltaOperation,
     ) -> Result<()> {
         let mut actions = removals(target, removed).await?;
-        actions.extend(adds.into_iter().map(Action::Add));
+        actions.extend(new.adds.into_iter().map(Action::Add));
+        actions.extend(new.changes.into_iter().map(Action::Cdc));
         actions.append(&mut self.marks());
         if actions.is_empty() {
             return Ok(());
         }
         commit(self.shared(), &target.delta, actions, operation).await?;
         Ok(())
+    }
+}
+
+/// What a commit adds.
+#[derive(Default)]
+pub(super) struct NewFiles {
+    pub(super) adds: Vec<Add>,
+    /// Change data.
+    pub(super) changes: Vec<AddCDCFile>,
+}
+
+impl From<Vec<Add>> for NewFiles {
+    fn from(adds: Vec<Add>) -> Self {
+        Self { adds, changes: Vec::new() }
     }
 }
 

@@ -7,6 +7,7 @@
 //! is planned and run again at the newest version.
 
 mod assign;
+mod changes;
 mod conflicts;
 mod delete;
 mod execution;

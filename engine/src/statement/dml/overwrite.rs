@@ -182,7 +182,7 @@ pub(super) async fn run(
         partition_by: (!keys.is_empty()).then_some(keys),
         predicate: Some(read),
     };
-    run.commit(&target.files, &removed, adds, operation).await?;
+    run.commit(&target.files, &removed, adds.into(), operation).await?;
     Ok(rows)
 }
 

@@ -9,10 +9,12 @@ use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr as SqlExpr, Ident, Update, Value,
 };
 use deltalake::protocol::DeltaOperation;
+use futures::TryStreamExt;
 
 use super::assign::assigned;
+use super::changes;
 use super::conflicts::{self, EVERYTHING};
-use super::execution::Execution;
+use super::execution::{Execution, NewFiles};
 use super::queries;
 use super::selection::{Selection, is_selected};
 use super::target::{Named, TargetTable, shorten_columns};
@@ -75,48 +77,80 @@ pub(super) async fn run(
     find: Option<&LogicalPlan>,
     set: &Assignments,
 ) -> Result<u64> {
-    let Some(find) = find else {
-        let (adds, rows) = run.write(&target.files, &with_values(target, set, None)?).await?;
-        run.commit(&target.files, &target.all_files(), adds, operation(EVERYTHING)).await?;
-        return Ok(rows);
+    let chosen = match find {
+        Some(find) => Some(Arc::new(Selection::of(run.rows(find).await?, run.memory()).await?)),
+        None => None,
     };
-    let read = match queries::condition(find) {
+    let update = Updated { target, set, chosen: chosen.as_ref() };
+    let (adds, written) = run.write(&target.files, &update.files()?).await?;
+    let mut new = NewFiles::from(adds);
+    if written > 0 && target.files.has_change_feed() {
+        let rows = run.rows(&update.changes()?).await?.map_err(Error::from);
+        new.changes = changes::write(run, target, rows).await?;
+    }
+    let read = match find.and_then(queries::condition) {
         Some(condition) => conflicts::read_by(run.state, &target.files, &condition).await,
         None => EVERYTHING.to_owned(),
     };
-    let chosen = Arc::new(Selection::of(run.rows(find).await?, run.memory()).await?);
-    let files: Vec<u32> = chosen.files().collect();
-    let (adds, _) = run.write(&target.files, &with_values(target, set, Some(&chosen))?).await?;
-    run.commit(&target.files, &files, adds, operation(&read)).await?;
-    Ok(chosen.rows())
+    let (files, rows) = match &chosen {
+        Some(chosen) => (chosen.files().collect(), chosen.rows()),
+        None => (target.all_files(), written),
+    };
+    let operation = DeltaOperation::Update { predicate: Some(read) };
+    run.commit(&target.files, &files, new, operation).await?;
+    Ok(rows)
 }
 
-fn operation(read: &str) -> DeltaOperation {
-    DeltaOperation::Update { predicate: Some(read.to_owned()) }
+/// The rows of one run; none chosen means all.
+struct Updated<'a> {
+    target: &'a TargetTable,
+    set: &'a Assignments,
+    chosen: Option<&'a Arc<Selection>>,
 }
 
-/// The rows of the files with chosen rows, with new values in these; of all files, where all
-/// rows are.
-fn with_values(
-    target: &TargetTable,
-    set: &Assignments,
-    chosen: Option<&Arc<Selection>>,
-) -> Result<LogicalPlan> {
-    let (values, _) = queries::taken_apart(&set.values)?;
-    let mut columns = target.columns();
-    for (position, value) in set.columns.iter().zip(values) {
-        let Some(column) = columns.get_mut(*position) else { continue };
-        let name = target.schema().field(*position).name().clone();
-        let new = match chosen {
-            Some(chosen) => {
-                when(is_selected(chosen, &target.alias), value).otherwise(column.clone())?
-            }
-            None => value,
-        };
-        *column = new.alias(name);
+impl Updated<'_> {
+    /// All rows of the files that have chosen ones, with new values in these.
+    fn files(&self) -> Result<LogicalPlan> {
+        let columns = self.columns(|new, old| match self.chosen {
+            Some(chosen) => Ok(when(is_selected(chosen, &self.target.alias), new).otherwise(old)?),
+            None => Ok(new),
+        })?;
+        Ok(self.scan()?.project(columns)?.build()?)
     }
-    let wanted = |file| chosen.is_none_or(|chosen| chosen.has_file(file));
-    Ok(LogicalPlanBuilder::from(target.scan(wanted)?).project(columns)?.build()?)
+
+    /// The chosen rows as they were and as they are.
+    fn changes(&self) -> Result<LogicalPlan> {
+        let rows = || match self.chosen {
+            Some(chosen) => {
+                Ok::<_, Error>(self.scan()?.filter(is_selected(chosen, &self.target.alias))?)
+            }
+            None => self.scan(),
+        };
+        let before = rows()?.project(self.target.columns())?.build()?;
+        let after = rows()?.project(self.columns(|new, _| Ok(new))?)?.build()?;
+        let after = changes::labelled(after, changes::AFTER)?;
+        let before = LogicalPlanBuilder::from(changes::labelled(before, changes::BEFORE)?);
+        Ok(before.union(after)?.build()?)
+    }
+
+    fn scan(&self) -> Result<LogicalPlanBuilder> {
+        let wanted = |file| self.chosen.is_none_or(|chosen| chosen.has_file(file));
+        Ok(LogicalPlanBuilder::from(self.target.scan(wanted)?))
+    }
+
+    /// The target's columns, where they are set as `value` makes them of their new and old value.
+    fn columns(&self, value: impl Fn(Expr, Expr) -> Result<Expr>) -> Result<Vec<Expr>> {
+        let (values, _) = queries::taken_apart(&self.set.values)?;
+        let schema = self.target.schema();
+        let mut columns = self.target.columns();
+        for (position, new) in self.set.columns.iter().zip(values) {
+            if let Some(column) = columns.get_mut(*position) {
+                let name = schema.field(*position).name();
+                *column = value(new, column.clone())?.alias(name);
+            }
+        }
+        Ok(columns)
+    }
 }
 
 /// The values by the columns' positions.

@@ -13,27 +13,38 @@ use crate::Result;
 
 /// The part of the queries' memory that a hash table may take.
 const HASH_SHARE: usize = 8;
+/// What each of the partitions needs that are sorted at once.
+const PARTITION_BYTES: usize = 64 << 20;
 /// What a value of no fixed size is taken to need.
 const VALUE_BYTES: usize = 64;
 
-/// The state to plan the join with, given the target's rows that it reads.
-pub(super) async fn state_for(
+/// Whether neither side of a join surely fits into memory, given the target's rows that it reads.
+pub(super) async fn are_both_large(
     run: &Execution<'_>,
     target: (Option<u64>, &Schema),
     source: &LogicalPlan,
-) -> Result<SessionState> {
-    let mut state = run.state.clone();
+) -> Result<bool> {
     let (target_rows, target_schema) = target;
     let source_rows = estimated_rows(run, source).await?;
     let fits = |rows: Option<u64>, schema: &Schema| {
         rows.is_some_and(|rows| rows.saturating_mul(row_bytes(schema)) <= hash_bytes(run))
     };
-    let target_fits = fits(target_rows, target_schema);
+    // Of two sides the smaller one becomes the hash table only if both sizes are known.
     let source_fits = target_rows.is_some() && fits(source_rows, source.schema().as_arrow());
-    if !target_fits && !source_fits {
-        state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+    Ok(!source_fits && !fits(target_rows, target_schema))
+}
+
+/// The state to plan a join with that sorts both sides.
+pub(super) fn sorting(run: &Execution<'_>) -> SessionState {
+    let mut state = run.state.clone();
+    let options = state.config_mut().options_mut();
+    options.optimizer.prefer_hash_join = false;
+    if let MemoryLimit::Finite(bytes) = run.memory().memory_limit() {
+        // Each sort keeps some memory back for its merge.
+        let most = (bytes / PARTITION_BYTES).max(1);
+        options.execution.target_partitions = options.execution.target_partitions.min(most);
     }
-    Ok(state)
+    state
 }
 
 fn hash_bytes(run: &Execution<'_>) -> u64 {

@@ -1,6 +1,7 @@
 //! MERGE INTO … USING … ON …: what becomes of the target's rows that a source has, of those that
 //! it lacks, and of the rows that only the source has.
 
+mod bounds;
 mod clauses;
 mod joins;
 mod outcome;

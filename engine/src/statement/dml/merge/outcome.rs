@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, UInt8Type};
+use arrow::datatypes::UInt8Type;
 use datafusion::execution::memory_pool::MemoryPool;
 
+use super::super::changes;
 use super::super::selection::{Selection, places};
+use super::super::target::TargetTable;
 use super::SOURCE;
 use super::clauses::{Act, Clause, Rows};
 use crate::{Error, Result};
@@ -30,12 +32,14 @@ pub(super) struct Outcome<'a> {
     pub(super) rows: u64,
     /// Whether a second match of a changed row is harmless: each deletes it.
     may_match_often: bool,
+    /// How many columns the target has.
+    columns: usize,
 }
 
 impl<'a> Outcome<'a> {
     pub(super) fn new(
         clauses: &'a [Clause],
-        target: &'a str,
+        target: &'a TargetTable,
         changed: &'a BTreeSet<u32>,
         memory: &Arc<dyn MemoryPool>,
     ) -> Self {
@@ -43,51 +47,56 @@ impl<'a> Outcome<'a> {
         let may_match_often = of_matched
             .all(|clause| clause.condition.is_none() && matches!(clause.act, Act::Delete));
         let (matched, acted) = (Selection::new(memory), Selection::new(memory));
-        Self { clauses, target, changed, matched, acted, rows: 0, may_match_often }
+        let (target, columns) = (target.name.as_str(), target.schema().fields().len());
+        Self { clauses, target, changed, matched, acted, rows: 0, may_match_often, columns }
     }
 
-    /// The rows of a batch that are written, with the target's columns.
-    pub(super) fn written(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// What is written of a batch's rows.
+    pub(super) fn of(&mut self, batch: &RecordBatch) -> Result<Written> {
         let column = |name: &str| {
             batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))
         };
         let actions = column(ACTION)?.as_primitive_opt::<UInt8Type>();
         let actions = actions.ok_or_else(|| Error::internal("an action has another type"))?;
-        let in_source = column(SOURCE)?.clone();
-        let mut kept = Vec::with_capacity(batch.num_rows());
+        let in_source = column(SOURCE)?;
+        let mut fates = Vec::with_capacity(batch.num_rows());
         for (row, place) in places(batch)?.into_iter().enumerate() {
             let clause = usize::from(actions.value(row)).checked_sub(1);
             let act = clause.and_then(|clause| self.clauses.get(clause)).map(|clause| &clause.act);
-            kept.push(self.keeps(place, in_source.is_valid(row), act)?);
+            fates.push(self.fate(place, in_source.is_valid(row), act)?);
         }
         self.matched.account()?;
         self.acted.account()?;
-        let kept = filter_record_batch(batch, &BooleanArray::from(kept))?;
-        columns(&kept)
+        let changed = |fate: &&Fate| matches!(fate, Fate::Inserted | Fate::Updated | Fate::Deleted);
+        self.rows += fates.iter().filter(changed).count() as u64;
+        Ok(Written { batch: batch.clone(), fates, columns: self.columns })
     }
 
-    fn keeps(
+    fn fate(
         &mut self,
         place: Option<(u32, u64)>,
         in_source: bool,
         act: Option<&Act>,
-    ) -> Result<bool> {
+    ) -> Result<Fate> {
         let Some(place) = place else {
-            self.rows += u64::from(act.is_some());
-            return Ok(act.is_some());
+            return Ok(if act.is_some() { Fate::Inserted } else { Fate::Dropped });
         };
         if in_source && !self.matched.add(place) {
             let changes = act.is_some() || self.acted.has(place);
             return match changes && !self.may_match_often {
                 true => Err(self.matches_twice()),
-                false => Ok(false),
+                false => Ok(Fate::Dropped),
             };
         }
         if in_source && act.is_some() {
             self.acted.add(place);
         }
-        self.rows += u64::from(act.is_some());
-        Ok(self.changed.contains(&place.0) && !matches!(act, Some(Act::Delete)))
+        Ok(match act {
+            Some(Act::Delete) => Fate::Deleted,
+            Some(_) => Fate::Updated,
+            None if self.changed.contains(&place.0) => Fate::Kept,
+            None => Fate::Dropped,
+        })
     }
 
     fn matches_twice(&self) -> Error {
@@ -102,13 +111,48 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// The batch without the columns that only say what is done with its rows.
-fn columns(batch: &RecordBatch) -> Result<RecordBatch> {
-    let schema = batch.schema();
-    let own = |name: &str| [ACTION, SOURCE, crate::scan::FILE, crate::scan::ROW].contains(&name);
-    let wanted: Vec<usize> =
-        (0..schema.fields().len()).filter(|column| !own(schema.field(*column).name())).collect();
-    let projected: Arc<Schema> = Arc::new(schema.project(&wanted)?);
-    let columns = wanted.iter().map(|column| batch.column(*column).clone()).collect();
-    Ok(RecordBatch::try_new(projected, columns)?)
+/// What becomes of a row of the join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It's in no file that is written anew, or it's there already.
+    Dropped,
+    Kept,
+    Inserted,
+    Updated,
+    Deleted,
+}
+
+/// A batch of the join with what becomes of its rows. Its first columns are the target's with
+/// their new values; with change data those with their old values follow.
+pub(super) struct Written {
+    batch: RecordBatch,
+    fates: Vec<Fate>,
+    columns: usize,
+}
+
+impl Written {
+    /// The rows for the table.
+    pub(super) fn rows(&self) -> Result<RecordBatch> {
+        self.filtered(0, |fate| matches!(fate, Fate::Kept | Fate::Inserted | Fate::Updated))
+    }
+
+    /// The rows for the change data.
+    pub(super) fn changes(&self) -> Result<Vec<RecordBatch>> {
+        let of = |offset, wanted: Fate, label| {
+            changes::labelled_batch(&self.filtered(offset, |fate| fate == wanted)?, label)
+        };
+        let all = [
+            of(0, Fate::Inserted, changes::INSERT)?,
+            of(self.columns, Fate::Updated, changes::BEFORE)?,
+            of(0, Fate::Updated, changes::AFTER)?,
+            of(self.columns, Fate::Deleted, changes::DELETE)?,
+        ];
+        Ok(all.into_iter().filter(|batch| batch.num_rows() > 0).collect())
+    }
+
+    fn filtered(&self, offset: usize, wanted: impl Fn(Fate) -> bool) -> Result<RecordBatch> {
+        let mask: BooleanArray = self.fates.iter().map(|fate| Some(wanted(*fate))).collect();
+        let columns: Vec<usize> = (offset..offset + self.columns).collect();
+        Ok(filter_record_batch(&self.batch.project(&columns)?, &mask)?)
+    }
 }

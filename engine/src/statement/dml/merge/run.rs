@@ -1,6 +1,7 @@
 //! One run of a MERGE: a join finds the files that have rows to change, another makes the new
 //! rows of these and those that the source adds.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -13,17 +14,22 @@ use datafusion::logical_expr::{
 };
 use deltalake::kernel::Add;
 use deltalake::protocol::{DeltaOperation, MergePredicate};
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream};
+use tokio::sync::mpsc;
 
-use super::super::execution::Execution;
+use super::super::changes;
+use super::super::execution::{Execution, NewFiles};
 use super::super::queries;
 use super::super::target::TargetTable;
 use super::clauses::{Act, Clause, Rows};
-use super::joins;
 use super::outcome::{ACTION, Outcome};
 use super::{Merge, SOURCE};
+use super::{bounds, joins};
 use crate::scan::{FILE, ROW};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
+
+/// Batches of change data that wait for their writer.
+const CHANGES_QUEUED: usize = 2;
 
 /// Target files that have rows which matter.
 #[derive(Default)]
@@ -40,6 +46,10 @@ struct Parts<'a> {
     target: &'a TargetTable,
     exprs: Vec<Expr>,
     join: &'a Join,
+    /// Joins sort both sides, however small these seem.
+    sorts: bool,
+    /// Whether a join was done with a hash table.
+    hashed: Cell<bool>,
 }
 
 pub(in super::super) async fn run(
@@ -51,16 +61,20 @@ pub(in super::super) async fn run(
     let LogicalPlan::Join(join) = rows else {
         return Err(Error::internal("a MERGE was planned without a join"));
     };
-    let parts = Parts { merge, target, exprs, join };
-    let (adds, rows, changed) = match parts.only_inserts() {
-        true => {
-            let (adds, rows) = parts.insert(run).await?;
-            (adds, rows, BTreeSet::new())
-        }
-        false => parts.merge(run).await?,
-    };
+    let mut parts = Parts { merge, target, exprs, join, sorts: false, hashed: Cell::new(false) };
+    let mut done = parts.rewrite(run).await;
+    if let Err(error) = &done
+        && error.kind() == ErrorKind::ResourcesExhausted
+        && parts.hashed.get()
+    {
+        // A side was larger than it seemed; sorting spills.
+        tracing::debug!(%error, "the join of a MERGE is done again by sorting");
+        parts.sorts = true;
+        done = parts.rewrite(run).await;
+    }
+    let (new, rows, changed) = done?;
     let changed: Vec<u32> = changed.into_iter().collect();
-    run.commit(&target.files, &changed, adds, parts.operation()).await?;
+    run.commit(&target.files, &changed, new, parts.operation()).await?;
     Ok(rows)
 }
 
@@ -71,6 +85,15 @@ impl Parts<'_> {
 
     fn only_inserts(&self) -> bool {
         !self.has(Rows::Matched) && !self.has(Rows::OnlyInTarget)
+    }
+
+    /// The new files, the number of changed rows, and the files that these replace.
+    async fn rewrite(&self, run: &Execution<'_>) -> Result<(NewFiles, u64, BTreeSet<u32>)> {
+        if self.only_inserts() {
+            let (adds, rows) = self.insert(run).await?;
+            return Ok((adds.into(), rows, BTreeSet::new()));
+        }
+        self.merge(run).await
     }
 
     fn operation(&self) -> DeltaOperation {
@@ -87,24 +110,54 @@ impl Parts<'_> {
         }
     }
 
-    /// The join of the wanted files with the source.
-    fn joined(&self, kind: JoinType, wanted: impl Fn(u32) -> bool) -> Result<LogicalPlanBuilder> {
-        let target = LogicalPlanBuilder::from(self.target.scan(wanted)?);
+    /// The join of the wanted files with the source; of the target only rows that satisfy
+    /// `filter`.
+    fn joined(
+        &self,
+        kind: JoinType,
+        wanted: impl Fn(u32) -> bool,
+        filter: Option<Expr>,
+    ) -> Result<LogicalPlanBuilder> {
+        let mut target = LogicalPlanBuilder::from(self.target.scan(wanted)?);
+        if let Some(filter) = filter {
+            target = target.filter(filter)?;
+        }
         let source = self.join.right.as_ref().clone();
         Ok(target.join_on(source, kind, self.join.filter.clone())?)
+    }
+
+    /// Whether a join with these files sorts both sides.
+    async fn sorts(&self, run: &Execution<'_>, wanted: impl Fn(u32) -> bool) -> Result<bool> {
+        if self.sorts || !run.state.config_options().optimizer.prefer_hash_join {
+            return Ok(true);
+        }
+        let files = self.target.all_files().into_iter().filter(|file| wanted(*file));
+        let rows: Option<u64> = files.map(|file| self.target.files.rows(file)).sum();
+        let schema = self.target.schema();
+        let target = (rows, schema.as_ref());
+        joins::are_both_large(run, target, &self.join.right).await
     }
 
     async fn rows(
         &self,
         run: &Execution<'_>,
         plan: &LogicalPlan,
-        wanted: impl Fn(u32) -> bool,
+        sorts: bool,
     ) -> Result<SendableRecordBatchStream> {
-        let files = self.target.all_files().into_iter().filter(|file| wanted(*file));
-        let rows: Option<u64> = files.map(|file| self.target.files.rows(file)).sum();
-        let schema = self.target.schema();
-        let state = joins::state_for(run, (rows, &schema), &self.join.right).await?;
-        run.rows_with(&state, plan).await
+        if sorts {
+            return run.rows_with(&joins::sorting(run), plan).await;
+        }
+        self.hashed.set(true);
+        run.rows(plan).await
+    }
+
+    /// What limits the target's rows that can have a partner, where a join doesn't find it out
+    /// by itself: a hash table's keys limit the scan of the other side, sorting doesn't.
+    async fn bounds(&self, run: &Execution<'_>, sorts: bool) -> Result<Option<Expr>> {
+        match sorts && joins::is_stable(&self.join.right)? {
+            true => bounds::of_keys(run, &self.target.alias, self.join).await,
+            false => Ok(None),
+        }
     }
 
     fn is_in_source(&self) -> Expr {
@@ -141,14 +194,18 @@ impl Parts<'_> {
         if !joins::is_stable(&self.merge.joined)? {
             return Ok(Files { matched: all(), changed: all() });
         }
-        let kind = if self.has(Rows::OnlyInTarget) { JoinType::Left } else { JoinType::Inner };
+        let sorts = self.sorts(run, |_| true).await?;
+        let (kind, bounds) = match self.has(Rows::OnlyInTarget) {
+            true => (JoinType::Left, None),
+            false => (JoinType::Inner, self.bounds(run, sorts).await?),
+        };
         let file = self.target.column_expr(FILE);
         let marks = vec![
             bool_or(self.is_in_source()).alias("matched"),
             bool_or(self.action()?.gt(lit(0_u8))).alias("changed"),
         ];
-        let plan = self.joined(kind, |_| true)?.aggregate(vec![file], marks)?.build()?;
-        let mut found = self.rows(run, &plan, |_| true).await?;
+        let plan = self.joined(kind, |_| true, bounds)?.aggregate(vec![file], marks)?.build()?;
+        let mut found = self.rows(run, &plan, sorts).await?;
         let mut files = Files::default();
         while let Some(batch) = found.try_next().await? {
             files.add(&batch)?;
@@ -156,24 +213,61 @@ impl Parts<'_> {
         Ok(files)
     }
 
-    /// The new files, the number of changed rows, and the files that these replace.
-    async fn merge(&self, run: &Execution<'_>) -> Result<(Vec<Add>, u64, BTreeSet<u32>)> {
+    async fn merge(&self, run: &Execution<'_>) -> Result<(NewFiles, u64, BTreeSet<u32>)> {
         let files = self.files(run).await?;
         let inserts = self.has(Rows::OnlyInSource);
         let kind = if inserts { JoinType::Full } else { JoinType::Left };
         let wanted =
             |file: u32| files.changed.contains(&file) || inserts && files.matched.contains(&file);
         if !inserts && files.changed.is_empty() {
-            return Ok((Vec::new(), 0, BTreeSet::new()));
+            return Ok((NewFiles::default(), 0, BTreeSet::new()));
         }
-        let plan = self.changed_rows(self.joined(kind, wanted)?)?;
-        let name = &self.target.name;
-        let mut outcome = Outcome::new(&self.merge.clauses, name, &files.changed, run.memory());
-        let rows = self.rows(run, &plan, wanted).await?.map_err(Error::from);
-        let rows = rows.and_then(|batch| std::future::ready(outcome.written(&batch)));
-        let (adds, _) = run.write_rows(&self.target.files, rows).await?;
+        let plan = self.changed_rows(self.joined(kind, wanted, None)?)?;
+        let mut outcome =
+            Outcome::new(&self.merge.clauses, self.target, &files.changed, run.memory());
+        let sorts = self.sorts(run, wanted).await?;
+        let rows = self.rows(run, &plan, sorts).await?;
+        let new = self.write(run, rows, &mut outcome).await?;
         let rows = outcome.rows;
-        Ok((adds, rows, files.changed))
+        Ok((new, rows, files.changed))
+    }
+
+    /// Writes the join's rows; change data beside them where the table has it.
+    async fn write(
+        &self,
+        run: &Execution<'_>,
+        rows: SendableRecordBatchStream,
+        outcome: &mut Outcome<'_>,
+    ) -> Result<NewFiles> {
+        let rows = rows.map_err(Error::from);
+        if !self.target.files.has_change_feed() {
+            let rows = rows.and_then(|batch| {
+                let written = outcome.of(&batch);
+                std::future::ready(written.and_then(|written| written.rows()))
+            });
+            return Ok(run.write_rows(&self.target.files, rows).await?.0.into());
+        }
+        let (sender, receiver) = mpsc::channel(CHANGES_QUEUED);
+        let rows = rows.and_then(move |batch| {
+            let written = outcome.of(&batch);
+            let sender = sender.clone();
+            async move {
+                let written = written?;
+                for changes in written.changes()? {
+                    // Where nobody takes them, their own writer says why.
+                    let _ = sender.send(Ok(changes)).await;
+                }
+                written.rows()
+            }
+        });
+        let changes = stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|changes| (changes, receiver))
+        });
+        let (written, changes) = futures::try_join!(
+            run.write_rows(&self.target.files, rows),
+            changes::write(run, self.target, changes),
+        )?;
+        Ok(NewFiles { adds: written.0, changes })
     }
 
     /// The rows of the join with what they become.
@@ -181,6 +275,10 @@ impl Parts<'_> {
         let all = joined.schema().columns().into_iter().map(Expr::Column);
         let with_action: Vec<Expr> = all.chain([self.action()?.alias(ACTION)]).collect();
         let mut columns = self.columns(|field| Ok(self.target.column_expr(field.name())))?;
+        if self.target.files.has_change_feed() {
+            let old = self.target.columns().into_iter().enumerate();
+            columns.extend(old.map(|(number, old)| old.alias(format!("__boathouse_old_{number}"))));
+        }
         columns.extend([
             self.target.column_expr(FILE),
             self.target.column_expr(ROW),
@@ -216,14 +314,16 @@ impl Parts<'_> {
 
     /// Inserts what only the source has; no row of the target is changed.
     async fn insert(&self, run: &Execution<'_>) -> Result<(Vec<Add>, u64)> {
-        let joined = self.joined(JoinType::RightAnti, |_| true)?;
+        let sorts = self.sorts(run, |_| true).await?;
+        let bounds = self.bounds(run, sorts).await?;
+        let joined = self.joined(JoinType::RightAnti, |_| true, bounds)?;
         let action = self.first_clause(|_| lit(true))?.alias(ACTION);
         let all = joined.schema().columns().into_iter().map(Expr::Column);
         let with_action: Vec<Expr> = all.chain([action]).collect();
         let columns = self.columns(|field| Ok(lit(ScalarValue::try_from(field.data_type())?)))?;
         let plan =
             joined.project(with_action)?.filter(not(is_action(0)))?.project(columns)?.build()?;
-        let rows = self.rows(run, &plan, |_| true).await?.map_err(Error::from);
+        let rows = self.rows(run, &plan, sorts).await?.map_err(Error::from);
         run.write_rows(&self.target.files, rows).await
     }
 }
