@@ -43,6 +43,9 @@ impl Glue {
     pub(super) async fn create_database(&self, input: CreateDatabase) -> Answer {
         let tags = input.tags.unwrap_or_default();
         tags::check(&tags)?;
+        if !tags.is_empty() {
+            self.must_be_own("Tags")?;
+        }
         let database = input.database_input.into_database()?;
         let database = self.catalog.create_database(database).await?;
         self.put_tags(&format!("database/{}", database.name), tags).await?;

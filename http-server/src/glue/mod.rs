@@ -41,6 +41,16 @@ impl Glue {
     pub(crate) fn new(catalog: Catalog, crawls: Crawls) -> Self {
         Self { catalog, crawls }
     }
+
+    /// Refuses a member that a catalog of another server cannot keep, before anything is made.
+    fn must_be_own(&self, member: &str) -> Result<(), AwsError> {
+        match self.catalog.is_federated() {
+            false => Ok(()),
+            true => Err(AwsError::invalid_input(format!(
+                "{member} are not kept in a federated catalog: give them where it is kept."
+            ))),
+        }
+    }
 }
 
 impl Operations for Glue {

@@ -111,6 +111,9 @@ impl Glue {
         let name = table_name(&input.database_name, &table.name)?;
         let spec = table.into_spec(name.database())?;
         let indexes = checked_indexes(input.partition_indexes.unwrap_or_default(), &spec)?;
+        if !indexes.is_empty() {
+            self.must_be_own("PartitionIndexes")?;
+        }
         let table = self.catalog.create_table(&name, spec, Vec::new()).await?;
         if !indexes.is_empty() {
             let kind = DocumentKind::PartitionIndex;
