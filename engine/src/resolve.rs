@@ -146,7 +146,7 @@ impl Resolver<'_> {
                     self.sources.add(&full.to_string(), &location, format_of(&table.spec));
                     let table = LakeTable::open(self.session, table).await?;
                     let is_target = self.target.as_ref() == Some(&key);
-                    Arc::new(if is_target { table.as_target() } else { table })
+                    Arc::new(if is_target { table.into_target() } else { table })
                 }
             }
         };

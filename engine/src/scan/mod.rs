@@ -274,7 +274,7 @@ impl LakeTable {
 
     /// The table as rows are put into it: NULL stands for values that the table makes itself, so
     /// that what must not be NULL is known when the rows are written.
-    pub(crate) fn as_target(mut self) -> Self {
+    pub(crate) fn into_target(mut self) -> Self {
         let fields = self.schema.fields().iter();
         let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
         self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));

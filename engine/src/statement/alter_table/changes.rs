@@ -136,7 +136,7 @@ impl<'a> Changed<'a> {
             .with_hint("Make a new table: CREATE TABLE … PARTITIONED BY … AS SELECT …."));
         }
         let uses = |sql: &str| columns_in(sql).iter().any(|used| used.eq_ignore_ascii_case(name));
-        for check in self.definition.checks().filter(|check| uses(&check.sql)) {
+        if let Some(check) = self.definition.checks().find(|check| uses(&check.sql)) {
             return Err(used_by(name, done, &format!("constraint \"{}\"", check.name)));
         }
         for key in self.definition.informational() {
