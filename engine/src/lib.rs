@@ -5,6 +5,7 @@
 
 mod commit;
 mod config;
+mod data_files;
 mod engine;
 mod error;
 mod file_statistics;

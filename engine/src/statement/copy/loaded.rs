@@ -28,7 +28,7 @@ pub(super) async fn loaded(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<
         snapshot.table.version().ok_or_else(|| Error::internal("a snapshot has no version"))?;
     let store = shared.stores.store(&snapshot.url)?;
     let log = store_path(&snapshot.url)?.join("_delta_log");
-    let found = LogFiles::list(store.as_ref(), &log, version as u64).await?;
+    let found = LogFiles::list(store.as_ref(), &log, version).await?;
     let mut loaded = HashSet::new();
     for path in &found.checkpoint {
         let bytes = store.get(path).await?.bytes().await?;
