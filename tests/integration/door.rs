@@ -114,7 +114,7 @@ async fn through_flight(
 /// Whether a client would send this as an update.
 fn changes_something(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
-    ["COPY", "CREATE", "DROP", "INSERT", "RESET", "SET", "USE"].contains(&first.as_str())
+    ["COPY", "CREATE", "DROP", "INSERT", "RESET", "SET", "UNLOAD", "USE"].contains(&first.as_str())
 }
 
 fn message(error: FlightError) -> String {
