@@ -116,7 +116,7 @@ fn changes_something(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
     let updates = [
         "COPY", "CREATE", "DELETE", "DROP", "INSERT", "MERGE", "RESET", "SET", "TRUNCATE",
-        "UPDATE", "USE",
+        "UNLOAD", "UPDATE", "USE",
     ];
     updates.contains(&first.as_str())
 }

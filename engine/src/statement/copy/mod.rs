@@ -133,16 +133,13 @@ impl Copy {
         let shared = load.session.engine.shared();
         for _ in 0..ATTEMPTS {
             let todo = self.todo(load, &snapshot, all).await?;
-            match self.load_files(load, &snapshot, &todo).await {
-                Ok(rows) => return Ok(self.outcome(rows, all, &todo)),
-                // Others committed. Files of a commit that may yet have come through are not
-                // removed; if it has, none of ours is left to do.
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    load.rejects.forget();
-                    snapshot = shared.delta_tables.newest(shared, &snapshot.url).await?;
-                }
-                Err(error) => return Err(error),
+            if let Some(rows) = self.load_files(load, &snapshot, &todo).await? {
+                return Ok(self.outcome(rows, all, &todo));
             }
+            // Files of a commit that may yet have come through are not removed; if it has, none of
+            // ours is left to do.
+            load.rejects.forget();
+            snapshot = shared.delta_tables.newest(shared, &snapshot.url).await?;
         }
         Err(Error::new(ErrorKind::Conflict, "others changed the table again and again meanwhile")
             .with_hint("Run the statement again."))
@@ -203,15 +200,16 @@ impl Copy {
         Ok(all.iter().filter(|file| !loaded.contains(&file.identity())).cloned().collect())
     }
 
-    /// Writes the files' rows and commits them with the files' identities.
+    /// Writes the files' rows and commits them with the files' identities; `None` where others
+    /// committed meanwhile what makes it necessary to look again.
     async fn load_files(
         &self,
         load: &Load<'_>,
         snapshot: &DeltaSnapshot,
         todo: &[Arc<LoadFile>],
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         if todo.is_empty() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let shared = load.session.engine.shared();
         let rules = snapshot.rules(shared)?;
@@ -226,7 +224,7 @@ impl Copy {
                 let mut allotment = Allotment::new(&rules.identity);
                 Ok(count + rules.apply(&batch, &mut allotment)?.num_rows() as u64)
             });
-            return count.await;
+            return count.await.map(Some);
         }
         let written = new_files(shared, snapshot, rows).await?;
         let count = written.rows;
@@ -236,7 +234,11 @@ impl Copy {
             .iter()
             .map(|file| Transaction::new_with_last_update(file.identity(), 1, Some(now)))
             .collect();
-        commit_once(shared, snapshot, actions, append_operation(snapshot), transactions).await?;
-        Ok(count)
+        match commit_once(shared, snapshot, actions, append_operation(snapshot), transactions).await
+        {
+            Ok(_) => Ok(Some(count)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -29,6 +29,9 @@ use crate::{Error, ErrorKind, Result};
 /// Batches with some of a table's columns, by name.
 pub(super) type LoadRows = BoxStream<'static, Result<RecordBatch>>;
 
+/// What decodes a chunk.
+type ReadChunk = dyn Fn(&Chunk) -> Result<Vec<RecordBatch>> + Send + Sync;
+
 /// Chunks that wait for a thread.
 const CHUNKS_QUEUED: usize = 2;
 
@@ -110,7 +113,8 @@ impl Load<'_> {
         let (sender, chunks) = mpsc::channel(CHUNKS_QUEUED);
         let mut producer = JoinSet::new();
         producer.spawn(produce(store, files, syntax, sender));
-        let (read, keys) = (Arc::new(read), Arc::new(self.keys.clone()));
+        let read: Arc<ReadChunk> = Arc::new(read);
+        let keys = Arc::new(self.keys.clone());
         let chunks = stream::unfold((chunks, producer), |(mut chunks, producer)| async {
             let chunk = chunks.recv().await?;
             Some((chunk, (chunks, producer)))
@@ -187,7 +191,7 @@ fn damaged(error: Error) -> Error {
 /// A chunk's rows, decoded on a thread of the queries', with the values that its path has.
 async fn decode(
     chunk: Result<Chunk>,
-    read: Arc<dyn Fn(&Chunk) -> Result<Vec<RecordBatch>> + Send + Sync>,
+    read: Arc<ReadChunk>,
     keys: Arc<Vec<FieldRef>>,
 ) -> Result<Vec<RecordBatch>> {
     let chunk = chunk?;
