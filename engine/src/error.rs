@@ -427,6 +427,10 @@ impl From<DataFusionError> for Error {
             E::ParquetError(source) => (*source).into(),
             E::ObjectStore(source) => (*source).into(),
             E::IoError(source) => source.into(),
+            E::NotImplemented(text) if text.contains("OuterReferenceColumn") => Self::unsupported(
+                "this form of a LATERAL or correlated subquery",
+            )
+            .with_hint("Write it as a join, or a list's elements as SELECT unnest(list) FROM t."),
             E::NotImplemented(text) => Self::unsupported(tidy(&text)),
             E::Plan(text) | E::Configuration(text) => from_plan_text(&text),
             E::SchemaError(source, _) => from_schema_error(*source),

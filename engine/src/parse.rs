@@ -131,7 +131,10 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
             | Token::Mod
             | Token::StringConcat
             | Token::DoubleColon
-            | Token::Tilde => count(&mut chains)?,
+            | Token::Tilde
+            | Token::Caret
+            | Token::Arrow
+            | Token::LongArrow => count(&mut chains)?,
             _ => {}
         }
     }

@@ -191,6 +191,16 @@ impl Definition {
         for (key, value) in properties {
             match (key.as_str(), value.as_str()) {
                 (mapping::MODE, "name") => self.map_columns()?,
+                (mapping::MODE, "id") if self.before.is_none() => {
+                    self.map_columns()?;
+                    self.properties.insert(key, value);
+                }
+                (mapping::MODE, "id") if self.properties.get(&key) != Some(&value) => {
+                    return Err(Error::unsupported(
+                        "column mapping by id in a table that has rows",
+                    )
+                    .with_hint("Set the mode to 'name', or make a new table."));
+                }
                 (mapping::MODE, _) if self.is_mapped() => {
                     return Err(Error::unsupported("taking column mapping from a table")
                         .with_hint("Make a new one: CREATE TABLE … AS SELECT * FROM the table."));

@@ -29,7 +29,7 @@ const KNOWN: [(&str, Kind); 25] = [
     ("delta.checkpointInterval", Number(1)),
     ("delta.checkpointPolicy", OneOf(&["classic"])),
     ("delta.checkpointRetentionDuration", Interval),
-    ("delta.columnMapping.mode", OneOf(&["none", "name"])),
+    ("delta.columnMapping.mode", OneOf(&["none", "name", "id"])),
     ("delta.dataSkippingNumIndexedCols", Number(-1)),
     ("delta.dataSkippingStatsColumns", Text),
     ("delta.deletedFileRetentionDuration", Interval),

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
+use super::scalar::coerced_by;
 use crate::Error;
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
@@ -51,7 +52,7 @@ impl Decode {
 
 /// The positions of search values and of results, the default among them.
 fn is_result(position: usize, count: usize) -> bool {
-    position != 0 && (position % 2 == 0 || position == count - 1)
+    position != 0 && (position.is_multiple_of(2) || position == count - 1)
 }
 
 fn common(types: &[DataType], pick: impl Fn(usize) -> bool) -> Vec<DataType> {
@@ -87,15 +88,7 @@ impl ScalarUDFImpl for Decode {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         if types.len() <= 2 {
-            let fields: Vec<_> = types
-                .iter()
-                .map(|t| Arc::new(arrow::datatypes::Field::new("", t.clone(), true)))
-                .collect();
-            let fields = datafusion::logical_expr::type_coercion::functions::fields_with_udf(
-                &fields,
-                self.of_text.as_ref(),
-            )?;
-            return Ok(fields.iter().map(|field| field.data_type().clone()).collect());
+            return coerced_by(&self.of_text, types);
         }
         let count = types.len();
         let searched = common(types, |at| !is_result(at, count));

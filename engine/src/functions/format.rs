@@ -16,7 +16,6 @@ use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, DocSection, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature,
@@ -24,6 +23,7 @@ use datafusion::logical_expr::{
 
 use super::civil::{clocks, out_of_range};
 use super::pattern::{moment, number};
+use super::scalar::coerced_by;
 use crate::Error;
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
@@ -83,13 +83,6 @@ impl Patterned {
         };
         value && (pattern.is_string() || pattern.is_null())
     }
-
-    fn types_of_datafusion(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let fields: Vec<FieldRef> =
-            types.iter().map(|t| Arc::new(Field::new("", t.clone(), true))).collect();
-        let fields = fields_with_udf(&fields, self.of_datafusion.as_ref())?;
-        Ok(fields.iter().map(|field| field.data_type().clone()).collect())
-    }
 }
 
 fn is_moment(data_type: &DataType) -> bool {
@@ -148,14 +141,14 @@ impl ScalarUDFImpl for Patterned {
                     };
                     return Ok(vec![value, DataType::Utf8]);
                 }
-                self.types_of_datafusion(types)
+                coerced_by(&self.of_datafusion, types)
             }
             [value, _] if self.what == What::Write && value.is_string() => {
                 Err(Error::invalid("to_char() takes a date, a timestamp or a number, not text")
                     .with_hint("Cast the text first.")
                     .into())
             }
-            _ => self.types_of_datafusion(types),
+            _ => coerced_by(&self.of_datafusion, types),
         }
     }
 

@@ -5,6 +5,7 @@
 mod aliases;
 mod civil;
 mod conditional;
+mod copies;
 mod dates;
 mod format;
 mod hash;
@@ -15,6 +16,7 @@ mod percentile_disc;
 mod scalar;
 mod session;
 mod text;
+mod trunc;
 
 use std::sync::Arc;
 
@@ -23,17 +25,20 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub(crate) use copies::COPIES;
 pub(crate) use part::Part;
 
 /// Adds them to what DataFusion has.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     aliases::register(state)?;
-    let families = [session::list(), dates::list(), text::list(), hash::list(), json::list()];
+    let families =
+        [session::list(), dates::list(), text::list(), hash::list(), json::list(), copies::list()];
     for function in families.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::from(function)))?;
     }
     conditional::register(state)?;
     format::register(state)?;
+    trunc::register(state)?;
     state
         .register_udaf(Arc::new(AggregateUDF::from(percentile_disc::PercentileDisc::default())))?;
     state.register_expr_planner(Arc::new(json::Operators))

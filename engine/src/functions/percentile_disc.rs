@@ -167,7 +167,7 @@ impl Accumulator for Values {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let values = self.all()?;
         if values.is_empty() {
-            return Ok(ScalarValue::try_from(&self.data_type)?);
+            return ScalarValue::try_from(&self.data_type);
         }
         let order = SortOptions { descending: self.descending, nulls_first: false };
         let indices = sort_to_indices(&values, Some(order), None)?;

@@ -5,14 +5,15 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::cast::as_string_view_array;
 use datafusion::error::Result;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
-    ColumnarValue, DocSection, Documentation, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, DocSection, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 use crate::Error;
@@ -271,9 +272,17 @@ impl Hash for Scalar {
     }
 }
 
+/// The types that a function of DataFusion makes of these.
+pub(super) fn coerced_by(function: &ScalarUDF, types: &[DataType]) -> Result<Vec<DataType>> {
+    let fields: Vec<FieldRef> =
+        types.iter().map(|given| Arc::new(Field::new("", given.clone(), true))).collect();
+    let fields = fields_with_udf(&fields, function)?;
+    Ok(fields.iter().map(|field| field.data_type().clone()).collect())
+}
+
 /// The text arguments of a call, one after the other.
 pub(super) fn texts(columns: &[ArrayRef]) -> Result<Vec<&StringViewArray>> {
-    columns.iter().map(|column| Ok(as_string_view_array(column)?)).collect()
+    columns.iter().map(|column| as_string_view_array(column)).collect()
 }
 
 /// A column of text from one function of a row's values; NULL where one of them is.

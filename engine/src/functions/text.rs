@@ -14,6 +14,23 @@ use crate::Error;
 /// A compiled pattern may take this much memory.
 const REGEX_BYTES_MAX: usize = 4 << 20;
 
+/// Words that can't be names without quotes in PostgreSQL, sorted.
+#[rustfmt::skip]
+const RESERVED: &[&str] = &[
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization",
+    "binary", "both", "case", "cast", "check", "collate", "collation", "column", "concurrently",
+    "constraint", "create", "cross", "current_catalog", "current_date", "current_role",
+    "current_schema", "current_time", "current_timestamp", "current_user", "default", "deferrable",
+    "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze",
+    "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner", "intersect",
+    "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit", "localtime",
+    "localtimestamp", "natural", "not", "notnull", "null", "offset", "on", "only", "or", "order",
+    "outer", "overlaps", "placing", "primary", "references", "returning", "right", "select",
+    "session_user", "similar", "some", "symmetric", "table", "tablesample", "then", "to",
+    "trailing", "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where",
+    "window", "with",
+];
+
 pub(super) fn list() -> Vec<Scalar> {
     let quote = |name, description, compute| {
         Scalar::new(name, &format!("{name}(text)"), description, compute)
@@ -90,9 +107,11 @@ fn quoted_identifier(text: &str) -> String {
     let mut chars = text.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let upper = text.to_ascii_uppercase();
-    let reserved = sqlparser::keywords::ALL_KEYWORDS.binary_search(&upper.as_str()).is_ok();
-    if plain && !reserved { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+    if plain && RESERVED.binary_search(&text).is_err() {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    }
 }
 
 fn quoted_literal(text: &str) -> String {

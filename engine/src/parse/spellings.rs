@@ -1,5 +1,7 @@
 //! Tokens that DataFusion's grammar has no place for, put as it has them.
 
+use std::collections::HashMap;
+
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
@@ -10,19 +12,36 @@ pub(super) fn translate(tokens: &mut Vec<TokenWithSpan>) {
     if !tokens.iter().any(|token| known.iter().any(|word| is_word(token, word))) {
         return;
     }
-    let mut at = 0;
-    while at < tokens.len() {
+    let mut edits = Edits::new();
+    for at in 0..tokens.len() {
         if is(tokens, at, "APPROXIMATE") {
-            approximate(tokens, at);
+            approximate(tokens, at, &mut edits);
         } else if is(tokens, at, "ISNULL") && is_postfix(tokens, at) {
-            replace(tokens, at, &["IS", "NULL"]);
+            edits.insert(at, &["IS", "NULL"]);
         } else if is(tokens, at, "NOTNULL") && is_postfix(tokens, at) {
-            replace(tokens, at, &["IS", "NOT", "NULL"]);
+            edits.insert(at, &["IS", "NOT", "NULL"]);
         } else if is(tokens, at, "MATERIALIZED") {
-            materialized(tokens, at);
+            materialized(tokens, at, &mut edits);
         }
-        at += 1;
     }
+    apply(tokens, &edits);
+}
+
+/// The words that come in the place of a token.
+type Edits = HashMap<usize, &'static [&'static str]>;
+
+fn apply(tokens: &mut Vec<TokenWithSpan>, edits: &Edits) {
+    let mut edited = Vec::with_capacity(tokens.len() + edits.len());
+    for (at, token) in std::mem::take(tokens).into_iter().enumerate() {
+        match edits.get(&at) {
+            Some(words) => {
+                let span = token.span;
+                edited.extend(words.iter().map(|text| TokenWithSpan { token: word(text), span }));
+            }
+            None => edited.push(token),
+        }
+    }
+    *tokens = edited;
 }
 
 fn is_word(token: &TokenWithSpan, text: &str) -> bool {
@@ -44,7 +63,7 @@ fn next(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
 
 fn previous(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     let before = tokens.iter().enumerate().take(at);
-    before.filter(|(_, token)| !is_space(token)).map(|(found, _)| found).last()
+    before.filter(|(_, token)| !is_space(token)).map(|(found, _)| found).next_back()
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {
@@ -53,12 +72,6 @@ fn is_space(token: &TokenWithSpan) -> bool {
 
 fn is_token(tokens: &[TokenWithSpan], at: Option<usize>, wanted: &Token) -> bool {
     at.and_then(|at| tokens.get(at)).is_some_and(|token| token.token == *wanted)
-}
-
-fn set_word(tokens: &mut [TokenWithSpan], at: usize, text: &str) {
-    if let Some(token) = tokens.get_mut(at) {
-        token.token = word(text);
-    }
 }
 
 fn word(text: &str) -> Token {
@@ -72,20 +85,20 @@ fn word(text: &str) -> Token {
 }
 
 /// `APPROXIMATE` before the aggregates that have it; an exact answer is one that is close.
-fn approximate(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+fn approximate(tokens: &[TokenWithSpan], at: usize, edits: &mut Edits) {
     let Some(function) = next(tokens, at) else { return };
     let open = next(tokens, function);
     if !is_token(tokens, open, &Token::LParen) {
         return;
     }
     if is(tokens, function, "PERCENTILE_DISC") {
-        tokens.remove(at);
+        edits.insert(at, &[]);
     } else if is(tokens, function, "COUNT") {
         let distinct = open.and_then(|open| next(tokens, open));
         if let Some(distinct) = distinct.filter(|distinct| is(tokens, *distinct, "DISTINCT")) {
-            set_word(tokens, function, "approx_distinct");
-            tokens.remove(distinct);
-            tokens.remove(at);
+            edits.insert(function, &["approx_distinct"]);
+            edits.insert(distinct, &[]);
+            edits.insert(at, &[]);
         }
     }
 }
@@ -137,14 +150,8 @@ fn introduces(keyword: Keyword) -> bool {
     )
 }
 
-fn replace(tokens: &mut Vec<TokenWithSpan>, at: usize, words: &[&str]) {
-    let Some(span) = tokens.get(at).map(|token| token.span) else { return };
-    let words = words.iter().map(|text| TokenWithSpan { token: word(text), span });
-    tokens.splice(at..=at, words);
-}
-
 /// Whether a WITH is computed once or put in place changes no answer.
-fn materialized(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+fn materialized(tokens: &[TokenWithSpan], at: usize, edits: &mut Edits) {
     let after = next(tokens, at);
     if !is_token(tokens, after, &Token::LParen) {
         return;
@@ -153,9 +160,9 @@ fn materialized(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     let negated = is(tokens, before, "NOT");
     let lead = if negated { previous(tokens, before) } else { Some(before) };
     if lead.is_some_and(|lead| is(tokens, lead, "AS")) {
-        tokens.remove(at);
+        edits.insert(at, &[]);
         if negated {
-            tokens.remove(before);
+            edits.insert(before, &[]);
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::common::ParamValues;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Insert, Statement as Sql, TableObject};
 
 use super::Action;
 use crate::commit::AppTransaction;
+use crate::parse::name_parts;
 use crate::query::{Parameter, Plan, QueryKind, RowsPlan};
 use crate::resolve::resolve;
 use crate::rows::without_views;
@@ -45,7 +47,10 @@ async fn plan_in(
     values: Option<ParamValues>,
 ) -> Result<Plan> {
     let sources = resolve(session, &mut state, statement).await?;
-    let logical = state.statement_to_plan(statement.clone()).await?;
+    let logical = match state.statement_to_plan(statement.clone()).await {
+        Ok(logical) => logical,
+        Err(error) => return Err(insert_error(&state, statement, error.into()).await),
+    };
     check_target(&logical)?;
     let parameters = parameters([&logical])?;
     let logical = match values {
@@ -62,6 +67,49 @@ async fn plan_in(
     let schema = physical.schema();
     let plan = RowsPlan { physical, context: state.task_ctx(), sources };
     Ok(Plan { kind, schema, parameters: Vec::new(), action: Action::Rows(Box::new(plan)) })
+}
+
+/// Says how many columns there are where an INSERT has another number of values.
+async fn insert_error(state: &SessionState, statement: &Statement, error: Error) -> Error {
+    let text = error.to_string();
+    let signs =
+        ["Column count doesn't match insert query", "Inconsistent data length across values"];
+    if !signs.iter().any(|sign| text.contains(sign)) {
+        return error;
+    }
+    match counts(state, statement).await {
+        Some((table, columns, values)) => {
+            Error::invalid(format!("table \"{table}\" takes {columns}, and a row has {values}"))
+                .with_hint("Name the columns: INSERT INTO t (a, b) …; the others become NULL.")
+        }
+        None => error,
+    }
+}
+
+/// The table of an INSERT, what it takes, and how many values a row has.
+async fn counts(state: &SessionState, statement: &Statement) -> Option<(String, String, usize)> {
+    let Statement::Statement(sql) = statement else { return None };
+    let Sql::Insert(Insert { table: TableObject::TableName(table), columns, source, .. }) =
+        sql.as_ref()
+    else {
+        return None;
+    };
+    let query = Statement::Statement(Box::new(Sql::Query(source.clone()?)));
+    let source = state.statement_to_plan(query).await.ok()?;
+    let columns = match columns.len() {
+        0 => {
+            let reference = TableReference::parse_str(&table.to_string());
+            let schema = state.schema_for_ref(reference.clone()).ok()?;
+            let table = schema.table(reference.table()).await.ok()??;
+            plural(table.schema().fields().len())
+        }
+        named => format!("the {} named", plural(named)),
+    };
+    Some((name_parts(table).join("."), columns, source.schema().fields().len()))
+}
+
+fn plural(columns: usize) -> String {
+    if columns == 1 { "1 column".into() } else { format!("{columns} columns") }
 }
 
 /// Rows can't be put into a view.

@@ -216,7 +216,7 @@ fn extract_path(columns: &[ArrayRef], found: Found) -> Result<ArrayRef> {
         .map(|step| Ok(arrow::compute::cast(step, &DataType::Utf8View)?))
         .collect::<Result<_>>()?;
     let path: Vec<&StringViewArray> =
-        path.iter().map(|step| Ok(as_string_view_array(step)?)).collect::<Result<_>>()?;
+        path.iter().map(|step| as_string_view_array(step)).collect::<Result<_>>()?;
     let values = json(columns)?.iter().enumerate().map(|(row, text)| {
         let Some(text) = text else { return Ok(None) };
         let steps: Option<Vec<Step>> = path

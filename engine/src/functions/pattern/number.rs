@@ -2,6 +2,9 @@
 
 use crate::{Error, Result};
 
+/// Longer patterns are no numbers.
+const PATTERN_BYTES_MAX: usize = 256;
+
 /// A character of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
@@ -22,6 +25,8 @@ enum Sign {
     /// `S` before or after: `+` or `-` next to the number.
     Before,
     After,
+    /// `SG` before: `+` or `-` at the very front.
+    First,
     /// `MI` before or after: `-` or a blank.
     MinusBefore,
     MinusAfter,
@@ -40,6 +45,12 @@ pub(in super::super) struct Pattern {
 
 impl Pattern {
     pub(in super::super) fn parse(text: &str) -> Result<Self> {
+        if text.len() > PATTERN_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "a number pattern of {} bytes is too long: the limit is {PATTERN_BYTES_MAX}",
+                text.len()
+            )));
+        }
         let mut pattern = Self { slots: Vec::new(), sign: Sign::Plain, bare: false };
         let mut rest = text;
         let mut seen_digit = false;
@@ -51,8 +62,9 @@ impl Pattern {
                 }
                 ("PR", _) => Some((Sign::Brackets, 2)),
                 ("SG", _) | (_, 'S' | 's') => {
-                    let length = if two == "SG" { 2 } else { 1 };
-                    Some((if seen_digit { Sign::After } else { Sign::Before }, length))
+                    let (before, length) =
+                        if two == "SG" { (Sign::First, 2) } else { (Sign::Before, 1) };
+                    Some((if seen_digit { Sign::After } else { before }, length))
                 }
                 _ => None,
             };
@@ -105,7 +117,7 @@ impl Pattern {
             false => self.body(before, after, places, whole, decimals),
         };
         let zero = !decimals.bytes().chain(whole.bytes()).any(|digit| digit != b'0');
-        self.signed(body, negative && !(zero && self.bare && self.decimals() == 0))
+        self.signed(body, negative && !zero)
     }
 
     fn overflow(&self) -> String {
@@ -167,6 +179,7 @@ impl Pattern {
         let mut digits = decimals.chars().take(kept);
         for slot in after {
             match slot {
+                Slot::Point if decimals.is_empty() => {}
                 Slot::Point => text.push('.'),
                 Slot::Digit | Slot::Zero => text.extend(digits.next()),
                 Slot::Group => text.push(','),
@@ -185,6 +198,7 @@ impl Pattern {
             Sign::MinusBefore => text.insert_str(0, minus),
             Sign::MinusAfter => text.push_str(minus),
             Sign::Before => text.insert_str(first, both),
+            Sign::First => text.insert_str(0, both),
             Sign::After => text.push_str(both),
             Sign::Brackets => {
                 text.insert_str(first, if negative { "<" } else { blank });

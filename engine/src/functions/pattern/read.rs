@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Weekday};
 
 use super::moment::{Field, Pattern, Piece};
-use super::write::{day_named, month_named};
+use super::write::{JULIAN_DAY_ZERO, day_named, month_named};
 use crate::{Error, Result};
 
 /// What was read of a moment so far.
@@ -46,6 +46,9 @@ pub(in super::super) fn read(pattern: &Pattern, text: &str) -> Result<NaiveDateT
             Piece::Separator(_) => rest = after_separator(rest),
             Piece::Field(styled) => {
                 rest = rest.trim_start();
+                if rest.is_empty() && at > 0 {
+                    break;
+                }
                 let more = matches!(pattern.pieces.get(at + 1), Some(Piece::Field(_)));
                 let taken = found.take(styled.field, rest, more && !styled.bare);
                 let length = taken.ok_or_else(|| fault(""))?;
@@ -166,8 +169,8 @@ impl Found {
 
     fn date(&self) -> Option<NaiveDate> {
         if let Some(julian) = self.julian {
-            let days = i32::try_from(julian - 1_721_425).ok()?;
-            return NaiveDate::from_num_days_from_ce_opt(days.checked_add(1)?);
+            let days = i32::try_from(julian - JULIAN_DAY_ZERO).ok()?;
+            return NaiveDate::from_num_days_from_ce_opt(days);
         }
         if let (Some(year), Some(week)) = (self.iso_year, self.iso_week) {
             let day = u8::try_from(self.iso_day.unwrap_or(1) - 1).ok()?;

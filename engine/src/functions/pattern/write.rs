@@ -28,7 +28,7 @@ const DAYS: [&str; 7] =
 /// How wide names of months and days are padded.
 const NAME_WIDTH: usize = 9;
 /// The Julian day of the first day of the common era, less one.
-const JULIAN_DAY_ZERO: i64 = 1_721_425;
+pub(super) const JULIAN_DAY_ZERO: i64 = 1_721_425;
 
 /// The moment that clocks show as `clock`, `offset` from UTC where that is known.
 pub(in super::super) fn write(
@@ -90,7 +90,7 @@ fn number(field: Field, clock: NaiveDateTime) -> Option<(i64, usize)> {
         Field::DayOfYear => (clock.ordinal().into(), 3),
         Field::DayOfWeek => (clock.weekday().number_from_sunday().into(), 1),
         Field::IsoDayOfWeek => (clock.weekday().number_from_monday().into(), 1),
-        Field::Julian => (i64::from(clock.num_days_from_ce()) + JULIAN_DAY_ZERO - 1, 1),
+        Field::Julian => (i64::from(clock.num_days_from_ce()) + JULIAN_DAY_ZERO, 1),
         Field::Hour24 => (clock.hour().into(), 2),
         Field::Hour12 => (clock.hour12().1.into(), 2),
         Field::Minute => (clock.minute().into(), 2),

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Value,
+    FunctionArguments, Ident, ObjectName, SetExpr, Value, Values,
 };
 
 pub(super) fn function(name: &str, arguments: Vec<Expr>) -> Function {
@@ -46,6 +46,12 @@ pub(super) fn number(value: u64) -> Expr {
 /// Takes an expression out of the tree.
 pub(super) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+/// Takes the body of a query out of the tree.
+pub(super) fn take_body(body: &mut SetExpr) -> SetExpr {
+    let nothing = Values { explicit_row: false, value_keyword: false, rows: Vec::new() };
+    std::mem::replace(body, SetExpr::Values(nothing))
 }
 
 /// The text of a string literal.

@@ -3,7 +3,8 @@
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident,
-    ListAggOnOverflow, OrderByExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowType,
+    ListAggOnOverflow, OrderByExpr, Value, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowType,
 };
 
 use super::build::{argument, call, cast, literal, number, take, text};
@@ -65,6 +66,8 @@ fn rewrite_call(function: &mut Function) -> Result<Option<Expr>> {
             Ok(moment.map(|moment| call("date_part", vec![text("year"), take(moment)])))
         }
         "listagg" | "string_agg" => listagg(function).map(|()| None),
+        "percentile_cont" | "percentile_disc" => percentile_over(function).map(|()| None),
+        "mod" => Ok(remainder(function)),
         "ratio_to_report" => ratio_to_report(function).map(Some),
         _ => Ok(None),
     }
@@ -194,6 +197,48 @@ fn listagg_over(function: &mut Function, order: Vec<OrderByExpr>, distinct: bool
         }
         _ => Err(refused()),
     }
+}
+
+/// `percentile_cont(p) WITHIN GROUP (ORDER BY x) OVER (…)` is `percentile_cont(x, p) OVER (…)`.
+fn percentile_over(function: &mut Function) -> Result<()> {
+    if function.over.is_none() || function.within_group.is_empty() {
+        return Ok(());
+    }
+    let name = name(function);
+    let order = std::mem::take(&mut function.within_group);
+    let fraction = match arguments(function).map(|list| list.args.as_mut_slice()) {
+        Some([fraction]) => inner(fraction).map(take),
+        _ => None,
+    };
+    let refused = |what: &str| {
+        Error::unsupported(format!("{name}() of a window with {what}"))
+            .with_hint("Aggregate in a subquery with GROUP BY, and join with it.")
+    };
+    let (Some(fraction), Ok([order])) = (fraction, <[OrderByExpr; 1]>::try_from(order)) else {
+        return Err(refused("more than one order"));
+    };
+    let descending = order.options.asc == Some(false);
+    let fraction = match (&fraction, descending) {
+        (_, false) => fraction,
+        (Expr::Value(literal), true) if name == "percentile_cont" => {
+            let ascending = literal.value.to_string().parse::<f64>().map(|p| 1.0 - p);
+            let ascending = ascending.map_err(|_| refused("a fraction that is no number"))?;
+            Expr::Value(Value::Number(ascending.to_string(), false).into())
+        }
+        _ => return Err(refused("a descending order")),
+    };
+    if let Some(list) = arguments(function) {
+        list.args = vec![argument(order.expr), argument(fraction)];
+    }
+    Ok(())
+}
+
+/// `mod(a, b)` is `a % b`.
+fn remainder(function: &mut Function) -> Option<Expr> {
+    let [a, b] = arguments(function)?.args.as_mut_slice() else { return None };
+    let group = |expr: &mut Expr| Expr::Nested(Box::new(take(expr)));
+    let (a, b) = (group(inner(a)?), group(inner(b)?));
+    Some(Expr::Nested(Box::new(binary(a, BinaryOperator::Modulo, b))))
 }
 
 /// `ratio_to_report(x) OVER (…)` is x by the sum of x.
