@@ -18,11 +18,10 @@ async fn a_table_is_compacted_after_many_small_writes() {
     let lake = Lake::local().await;
     ask(
         &lake,
-        "CREATE TABLE t (id BIGINT) TBLPROPERTIES ('delta.autoOptimize.autoCompact' = 'true', \
-         'boathouse.autoCompact.minNumFiles' = '4')",
+        "CREATE TABLE t (id BIGINT) TBLPROPERTIES ('delta.autoOptimize.autoCompact' = 'true')",
     )
     .await;
-    for id in 0..6 {
+    for id in 0..51 {
         ask(&lake, &format!("INSERT INTO t VALUES ({id})")).await;
     }
     let started = Instant::now();
@@ -34,7 +33,7 @@ async fn a_table_is_compacted_after_many_small_writes() {
         assert!(started.elapsed() < Duration::from_secs(30), "{history:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(ask(&lake, "SELECT count(*), sum(id) FROM t").await, ["6 15"]);
+    assert_eq!(ask(&lake, "SELECT count(*), sum(id) FROM t").await, ["51 1275"]);
 }
 
 #[tokio::test]
@@ -77,11 +76,46 @@ async fn vacuum_finds_what_nobody_has_and_leaves_other_tables_alone() {
     );
 }
 
+#[tokio::test]
+async fn a_folder_of_parquet_files_becomes_a_delta_table() {
+    let lake = Lake::local().await;
+    let (from, folder) = (format!("{}/by_city", lake.data), format!("{}/by_city", lake.scratch));
+    copy_folder(&from, &folder);
+    ask(
+        &lake,
+        &format!(
+            "CREATE EXTERNAL TABLE t STORED AS PARQUET PARTITIONED BY (city) LOCATION '{folder}/'"
+        ),
+    )
+    .await;
+    let before = ask(&lake, "SELECT * FROM t ORDER BY 1, 2").await;
+    let converted = ask(&lake, "CONVERT TO DELTA t").await;
+    assert!(converted[0].starts_with("3 "), "{converted:?}");
+    assert_eq!(ask(&lake, "SELECT * FROM t ORDER BY 1, 2").await, before);
+    let york = "SELECT count(*) > 0 FROM t WHERE city = 'New York'";
+    assert_eq!(ask(&lake, york).await, ["true"]);
+    ask(&lake, "INSERT INTO t SELECT * FROM t").await;
+    ask(&lake, "OPTIMIZE t").await;
+    assert_eq!(ask(&lake, "SELECT * FROM t@v0 ORDER BY 1, 2").await, before);
+    let twice = ask(&lake, "SELECT DISTINCT count(*) % 2 FROM t GROUP BY ALL").await;
+    assert_eq!(twice, ["0"]);
+    let mut session = Door::engine(&lake).session().await;
+    let again = session.run("CONVERT TO DELTA t").await.err().unwrap();
+    assert!(again.contains("is a Delta table already"), "{again}");
+    let again = format!("CONVERT TO DELTA parquet.'{folder}'");
+    let again = session.run(&again).await.err().unwrap();
+    assert!(again.contains("there is a Delta log already"), "{again}");
+}
+
 /// The table `source` as if another tool had written it there.
 async fn copy_table(lake: &Lake, to: &str) {
     let detail = ask(lake, "DESCRIBE DETAIL source").await;
     let location = detail[0].split(' ').find(|word| word.starts_with("file://")).unwrap();
     let from = location.trim_start_matches("file://").trim_end_matches('/');
+    copy_folder(from, to);
+}
+
+fn copy_folder(from: &str, to: &str) {
     for entry in walkdir::WalkDir::new(from).into_iter().map(Result::unwrap) {
         let within = entry.path().strip_prefix(from).unwrap();
         let target = Path::new(to).join(within);

@@ -12,7 +12,7 @@ use crate::scan::DeltaSnapshot;
 use crate::{ErrorKind, Result};
 
 const ENABLED: &str = "delta.autoOptimize.autoCompact";
-const MINIMUM: &str = "boathouse.autoCompact.minNumFiles";
+const MINIMUM: &str = "delta.autoCompact.minNumFiles";
 const MINIMUM_DEFAULT: usize = 50;
 /// Tables that wait for their turn; a table that finds no place has it at its next write.
 const WAITING_MAX: usize = 64;

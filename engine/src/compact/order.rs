@@ -111,9 +111,11 @@ async fn numbers(
         };
         let span = high - low;
         numbers.push(match span > 0.0 && span.is_finite() {
-            true => format!(
-                "CAST(coalesce(greatest(least(({number} - {low:?}) / {span:?}, 1.0), 0.0), 0.0) * {top} AS BIGINT)"
-            ),
+            true => {
+                let share = format!("({number} - {low:?}) / {span:?}");
+                let share = format!("coalesce(greatest(least({share}, 1.0), 0.0), 0.0)");
+                format!("CAST({share} * {top} AS BIGINT)")
+            }
             false => "CAST(0 AS BIGINT)".to_owned(),
         });
     }

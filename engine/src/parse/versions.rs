@@ -38,12 +38,14 @@ pub(crate) enum AsOf {
 
 /// A name as the resolver meets it, taken apart: the table, and what is wanted of it.
 pub(crate) fn split_name(name: &str) -> (&str, AsOf) {
-    let kinds: [(&str, fn(String) -> AsOf); 3] =
-        [(VERSION, AsOf::Version), (TIMESTAMP, AsOf::Timestamp), (CHANGES, AsOf::Changes)];
-    for (words, kind) in kinds {
-        if let Some((table, expression)) = name.split_once(words) {
-            return (table, kind(expression.to_owned()));
-        }
+    for words in [VERSION, TIMESTAMP, CHANGES] {
+        let Some((table, expression)) = name.split_once(words) else { continue };
+        let expression = expression.to_owned();
+        return match words {
+            VERSION => (table, AsOf::Version(expression)),
+            TIMESTAMP => (table, AsOf::Timestamp(expression)),
+            _ => (table, AsOf::Changes(expression)),
+        };
     }
     (name, AsOf::Newest)
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::{Session as PlanSession, TableProvider};
-use datafusion::common::{DataFusionError, Result as DataFusionResult, ScalarValue};
+use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::datasource::TableType as ProviderType;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -325,7 +325,7 @@ impl TableProvider for Changes {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let whole = self.whole.scan(state, projection, filters, limit).await?;
         let told = self.told.scan(state, projection, filters, limit).await?;
-        UnionExec::try_new(vec![whole, told]).map_err(DataFusionError::from)
+        UnionExec::try_new(vec![whole, told])
     }
 
     fn supports_filters_pushdown(

@@ -179,45 +179,33 @@ impl Analyze {
 /// and one more that depends on the type.
 fn values_of(name: &str, data_type: &DataType) -> [String; VALUES] {
     let column = quoted(name);
-    let comparable = match data_type {
-        DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Boolean => {
-            column.clone()
-        }
-        data_type if data_type.is_integer() || data_type.is_temporal() => column.clone(),
-        _ => format!("CAST({column} AS STRING)"),
-    };
-    let length = match data_type {
-        DataType::Utf8 => Some(format!("octet_length({column})")),
-        DataType::Binary | DataType::FixedSizeBinary(_) => {
-            Some(format!("length(encode({column}, 'hex')) / 2"))
-        }
-        _ => None,
-    };
-    let (min, max, extra) = match (data_type, length) {
-        (_, Some(length)) => match data_type {
-            DataType::Utf8 => (
-                format!("min({column})"),
-                format!("max({column})"),
-                format!("struct(max({length}), avg({length}))"),
-            ),
-            _ => (
-                "NULL".to_owned(),
-                "NULL".to_owned(),
-                format!("struct(max({length}), avg({length}))"),
-            ),
-        },
-        (DataType::Boolean, None) => (
-            format!("bool_and({column})"),
-            format!("bool_or({column})"),
-            format!("count(*) FILTER (WHERE {column})"),
-        ),
-        _ => (format!("min({column})"), format!("max({column})"), "NULL".to_owned()),
-    };
+    let count = format!("count({column})");
     let distinct = match data_type {
-        DataType::Boolean => format!("count(DISTINCT {comparable})"),
-        _ => format!("approx_distinct({comparable})"),
+        DataType::Boolean => format!("count(DISTINCT {column})"),
+        _ if has_sketch(data_type) => format!("approx_distinct({column})"),
+        _ => format!("approx_distinct(CAST({column} AS STRING))"),
     };
-    [format!("count({column})"), distinct, min, max, extra]
+    let (min, max) = (format!("min({column})"), format!("max({column})"));
+    let null = || "NULL".to_owned();
+    let lengths = |length: &str| format!("struct(max({length}), avg({length}))");
+    match data_type {
+        DataType::Boolean => {
+            let (min, max) = (format!("bool_and({column})"), format!("bool_or({column})"));
+            [count, distinct, min, max, format!("count(*) FILTER (WHERE {column})")]
+        }
+        DataType::Utf8 => [count, distinct, min, max, lengths(&format!("octet_length({column})"))],
+        DataType::Binary | DataType::FixedSizeBinary(_) => {
+            let length = format!("length(encode({column}, 'hex')) / 2");
+            [count, distinct, null(), null(), lengths(&length)]
+        }
+        _ => [count, distinct, min, max, null()],
+    }
+}
+
+/// The types of which `approx_distinct` counts the values as they are.
+fn has_sketch(data_type: &DataType) -> bool {
+    let is_bytes = matches!(data_type, DataType::Utf8 | DataType::Binary);
+    is_bytes || data_type.is_integer() || data_type.is_temporal()
 }
 
 fn quoted(name: &str) -> String {

@@ -79,7 +79,8 @@ pub(super) async fn plan(session: &Session, explain: &ExplainStatement) -> Resul
         .create_physical_plan(&optimized, &state)
         .await
         .map_err(|error| sources.name(error.into()))?;
-    let rows = plans(&optimized, &physical, options.verbose.then_some(&logical));
+    let statistics = state.config_options().explain.show_statistics;
+    let rows = plans(&optimized, &physical, options.verbose.then_some(&logical), statistics);
     Ok(listing(schema.clone(), Explain { schema, rows }))
 }
 
@@ -107,6 +108,7 @@ fn plans(
     optimized: &LogicalPlan,
     physical: &Arc<dyn ExecutionPlan>,
     logical: Option<&LogicalPlan>,
+    statistics: bool,
 ) -> Vec<Vec<Option<String>>> {
     let row = |kind: &str, text: String| vec![Some(kind.to_owned()), Some(text)];
     let mut rows = Vec::new();
@@ -114,7 +116,9 @@ fn plans(
         rows.push(row("initial_logical_plan", logical.display_indent().to_string()));
     }
     rows.push(row("logical_plan", optimized.display_indent().to_string()));
-    let shown = DisplayableExecutionPlan::new(physical.as_ref()).indent(logical.is_some());
+    let shown = DisplayableExecutionPlan::new(physical.as_ref())
+        .set_show_statistics(statistics)
+        .indent(logical.is_some());
     rows.push(row("physical_plan", with_reports(&shown.to_string(), physical)));
     rows
 }

@@ -243,7 +243,7 @@ impl Kept {
         let is_hidden = is_hidden || relative.starts_with("metadata/");
         let name = relative.rsplit('/').next().unwrap_or_default();
         let is_vector = name.starts_with("deletion_vector_") && name.ends_with(".bin");
-        !is_hidden && !self.files.contains(relative) && !(is_vector && self.vectors)
+        !(is_hidden || self.files.contains(relative) || (is_vector && self.vectors))
     }
 }
 
