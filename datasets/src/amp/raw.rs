@@ -1,6 +1,7 @@
 //! The raw zone of a live-audio app: exports of its database as CSV, and events as they arrive.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -69,13 +70,14 @@ fn write_events(table: &AmpTable, folder: &Path, ingest_time: usize) -> Result<(
     let mut days: BTreeMap<NaiveDate, RawFile> = BTreeMap::new();
     for batch in table.batches() {
         for (day, rows) in by_day(&batch, ingest_time) {
-            if !days.contains_key(&day) {
-                let folder = folder.join(format!("{INGEST_DATE}={day}"));
-                days.insert(day, RawFile::create(&folder, &name)?);
-            }
-            if let Some(file) = days.get_mut(&day) {
-                file.write_lines(&rows)?;
-            }
+            let file = match days.entry(day) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(free) => {
+                    let folder = folder.join(format!("{INGEST_DATE}={day}"));
+                    free.insert(RawFile::create(&folder, &name)?)
+                }
+            };
+            file.write_lines(&rows)?;
         }
     }
     days.into_values().try_for_each(RawFile::finish)
@@ -109,7 +111,7 @@ struct RawFile {
 
 enum Out {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl RawFile {
@@ -120,7 +122,7 @@ impl RawFile {
         let (draft, file) = Draft::create(folder, name).map_err(write)?;
         let file = BufWriter::new(file);
         let out = match name.ends_with(".gz") {
-            true => Out::Gzip(GzEncoder::new(file, Compression::fast())),
+            true => Out::Gzip(Box::new(GzEncoder::new(file, Compression::fast()))),
             false => Out::Plain(file),
         };
         Ok(Self { path, draft, out })

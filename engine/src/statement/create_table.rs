@@ -243,6 +243,10 @@ pub(super) async fn install(
         return Ok(());
     };
     check_replaced(&replaced)?;
+    if catalog.is_federated() {
+        // A remote catalog has no transactions: for a moment the table isn't there.
+        return replace_remotely(session, name, spec, partitions, &replaced).await;
+    }
     let create = Change::Create { name: name.clone(), spec: Box::new(spec), partitions };
     let changes = [Change::Drop { table: Box::new(replaced.clone()) }, create];
     match catalog.apply(&changes).await? {
@@ -250,11 +254,29 @@ pub(super) async fn install(
             drop_table::remove_data(session, &replaced).await;
             Ok(())
         }
-        Update::Conflict { .. } => {
-            Err(Error::new(ErrorKind::Conflict, format!("table \"{name}\" was changed by others"))
-                .with_hint("Run the statement again."))
-        }
+        Update::Conflict { .. } => Err(changed_by_others(name)),
     }
+}
+
+async fn replace_remotely(
+    session: &Session,
+    name: &TableName,
+    spec: TableSpec,
+    partitions: Vec<Partition>,
+    replaced: &Table,
+) -> Result<()> {
+    let catalog = session.catalog();
+    if let Update::Conflict { .. } = catalog.drop_table_if_unchanged(replaced).await? {
+        return Err(changed_by_others(name));
+    }
+    catalog.create_table(name, spec, partitions).await?;
+    drop_table::remove_data(session, replaced).await;
+    Ok(())
+}
+
+fn changed_by_others(name: &TableName) -> Error {
+    Error::new(ErrorKind::Conflict, format!("table \"{name}\" was changed by others"))
+        .with_hint("Run the statement again.")
 }
 
 /// A table replaces tables only.

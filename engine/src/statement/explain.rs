@@ -97,7 +97,7 @@ async fn plan_dml(session: &Session, explain: &ExplainStatement) -> Result<Plan>
             let optimized = state.optimize(&logical)?;
             let physical = state.query_planner().create_physical_plan(&optimized, &state).await;
             let physical = physical.map_err(|error| sources.name(error.into()))?;
-            plans(&optimized, &physical, explain.options.verbose.then_some(&logical))
+            plans(&optimized, &physical, explain.options.verbose.then_some(&logical), false)
         }
         None => vec![vec![Some("logical_plan".to_owned()), Some("all rows".to_owned())]],
     };

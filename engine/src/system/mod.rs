@@ -6,9 +6,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use boathouse_catalog::{Error as CatalogError, TableName};
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
+use datafusion::catalog::{Session as PlanSession, TableProvider};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::datasource::{MemTable, TableType};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::physical_plan::ExecutionPlan;
 
 use crate::loads;
 use crate::names::did_you_mean;
@@ -106,6 +111,46 @@ impl SystemTable {
     }
 
     fn provider(self, rows: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(MemTable::try_new(self.schema(), vec![rows])?))
+        let rows = MemTable::try_new(self.schema(), vec![rows])?;
+        Ok(Arc::new(Rows { name: self.name(), rows }))
+    }
+}
+
+/// The rows of a system table, which are read only.
+#[derive(Debug)]
+struct Rows {
+    name: &'static str,
+    rows: MemTable,
+}
+
+#[async_trait]
+impl TableProvider for Rows {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn PlanSession,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        self.rows.scan(state, projection, filters, limit).await
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn PlanSession,
+        _input: Arc<dyn ExecutionPlan>,
+        _op: InsertOp,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let name = self.name;
+        Err(Error::invalid(format!("\"{SYSTEM}.{name}\" is a system table: it can only be read"))
+            .into())
     }
 }

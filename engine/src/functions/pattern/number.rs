@@ -111,7 +111,10 @@ impl Pattern {
         let (before, after) = self.slots.split_at(split);
         let places = before.iter().filter(|slot| is_digit(slot)).count();
         let whole = whole.trim_start_matches('0');
-        let whole = if whole.is_empty() && point.is_none() { "0" } else { whole };
+        // A zero alone is shown; so it is with `FM`, which leaves out those after the point.
+        let is_bare_zero = self.bare && places > 0 && decimals.bytes().all(|digit| digit == b'0');
+        let shows_zero = point.is_none() || is_bare_zero;
+        let whole = if whole.is_empty() && shows_zero { "0" } else { whole };
         let body = match whole.len() > places {
             true => Body { text: self.overflow(), first: 0 },
             false => self.body(before, after, places, whole, decimals),
