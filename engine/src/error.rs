@@ -325,10 +325,13 @@ impl From<object_store::Error> for Error {
 }
 
 fn from_store_text(error: &object_store::Error) -> Error {
-    let text = root_cause(error);
-    let all = error.to_string();
+    store_failure(&error.to_string(), &root_cause(error))
+}
+
+/// A store's failure: all that is known of it, and its cause alone.
+fn store_failure(all: &str, text: &str) -> Error {
     if all.contains("os error 28") || text.contains("os error 28") {
-        return disk_full(&text);
+        return disk_full(text);
     }
     let denied = ["403 Forbidden", "401 Unauthorized", "InvalidAccessKeyId", "SignatureDoesNot"];
     if denied.iter().any(|sign| all.contains(sign)) {
@@ -380,6 +383,9 @@ fn from_delta_text(error: &DeltaTableError) -> Error {
         .unwrap_or_else(|| Error::bad_data(format!("the Delta table can't be read: {error}")))
 }
 
+/// How Delta's kernel introduces a store's failure, which it doesn't give as a source.
+const KERNEL_STORE_FAILURE: &str = "Error interacting with object store: ";
+
 /// The store's or the disk's failure that is somewhere below `error`.
 fn from_chain(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
     let mut source = Some(error);
@@ -393,7 +399,11 @@ fn from_chain(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
         source = cause.source();
     }
     // Some libraries keep only the text of what failed.
-    error.to_string().contains("os error 28").then(|| disk_full(&error.to_string()))
+    let text = error.to_string();
+    if text.contains("os error 28") {
+        return Some(disk_full(&text));
+    }
+    text.split_once(KERNEL_STORE_FAILURE).map(|(_, cause)| store_failure(&text, cause))
 }
 
 fn disk_full(text: &str) -> Error {

@@ -199,7 +199,7 @@ async fn a_store_that_ignores_conditions_is_read_only() {
     let lake = Lake::local_under(Some(faults.layer())).await;
     let session = lake.engine.session();
     let copy = format!("{}/delta", lake.scratch);
-    copy_folder(Path::new(&format!("{}/delta", lake.data)), Path::new(&copy));
+    copy_folder(Path::new(&format!("{}/delta/plain", lake.data)), Path::new(&copy));
     let table = format!("CREATE EXTERNAL TABLE known STORED AS DELTA LOCATION '{copy}/'");
     run(&session, &table).await.unwrap();
     let before = run(&session, "SELECT count(*) FROM known").await.unwrap();
