@@ -10,6 +10,7 @@ use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::session_state::SessionState;
 use futures::{StreamExt, TryStreamExt};
+use glob::Pattern;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use url::Url;
@@ -177,7 +178,7 @@ pub(crate) async fn list_pattern(
     location: &Url,
     missing: impl Fn(&Url) -> Error,
 ) -> Result<(Url, Vec<ObjectMeta>)> {
-    let pattern = ListingTableUrl::parse(percent_decoded(location))?;
+    let pattern = pattern_of(location)?;
     let metas: Vec<ObjectMeta> = store.list(Some(pattern.prefix())).try_collect().await?;
     let mut chosen: Vec<ObjectMeta> = metas
         .into_iter()
@@ -193,6 +194,25 @@ pub(crate) async fn list_pattern(
         Url::parse(&format!("{prefix}/")).map_or("/".into(), |u| u.path().to_owned()).as_str(),
     );
     Ok((base, chosen))
+}
+
+/// The folder that a pattern begins with, and the rest of it. The library splits paths itself, and
+/// URLs not.
+fn pattern_of(location: &Url) -> Result<ListingTableUrl> {
+    if location.scheme() == "file" {
+        return Ok(ListingTableUrl::parse(percent_decoded(location))?);
+    }
+    // A question mark is where a URL's query begins.
+    let query = location.query().map(|rest| format!("?{rest}")).unwrap_or_default();
+    let path = percent_decode(&format!("{}{query}", location.path()));
+    let special = path.find(['*', '?', '[']).unwrap_or(path.len());
+    let folder = path[..special].rfind('/').map_or(0, |slash| slash + 1);
+    let mut base = location.clone();
+    base.set_path(&path[..folder]);
+    base.set_query(None);
+    let glob = Pattern::new(&path[folder..])
+        .map_err(|error| Error::invalid(format!("\"{location}\" is no pattern: {error}")))?;
+    Ok(ListingTableUrl::try_new(base, Some(glob))?)
 }
 
 fn percent_decoded(url: &Url) -> String {

@@ -132,7 +132,8 @@ async fn list(
     url: &Url,
     location: &str,
 ) -> Result<(Url, Vec<ObjectMeta>)> {
-    if url.path().contains(['*', '?', '[']) || url.path().contains("%3F") {
+    let is_pattern = url.path().contains(['*', '?', '[']) || url.path().contains("%3F");
+    if is_pattern || url.query().is_some() {
         return list_pattern(store, url, |_| nothing_there(location)).await;
     }
     let path = store_path(url)?;
