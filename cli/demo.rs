@@ -22,8 +22,14 @@ const AMP: &str = "amp";
 const AMP_SCALE: f64 = 1.0;
 const AMP_SEED: u64 = 1;
 
+/// The database of what a crawler finds in the raw zone, and how much there is to find: a week
+/// of a small app.
+const RAW: &str = "raw";
+const RAW_SCALE: f64 = 0.2;
+const RAW_DAYS: u32 = 7;
+
 /// Questions, and the SQL that answers them.
-const QUESTIONS: [(&str, &str); 3] = [
+const QUESTIONS: [(&str, &str); 4] = [
     (
         "How many flights left New York in 2013, in all and with each airline?",
         "\
@@ -58,6 +64,18 @@ WHERE mode = 'live'
 GROUP BY genre
 ORDER BY minutes_per_listen DESC
 LIMIT 5",
+    ),
+    (
+        "How many of the raw zone's events came late or twice? (A crawler made this table.)",
+        "\
+SELECT ingest_date,
+       count(*) AS events,
+       count(*) FILTER (WHERE ingest_time > event_time + INTERVAL '5 minutes') AS late,
+       count(*) - count(DISTINCT event_id) AS twice
+FROM raw.listens
+WHERE ingest_date BETWEEN '2024-01-02' AND '2024-01-04'
+GROUP BY ingest_date
+ORDER BY ingest_date",
     ),
 ];
 
@@ -127,6 +145,30 @@ async fn prepare(engine: &Engine, config: &Config) -> Result<()> {
     for table in missing {
         ingest(&session, &table).await?;
     }
+    if !session.databases().await?.iter().any(|name| name == RAW) {
+        crawl_raw(&session, config).await?;
+    }
+    Ok(())
+}
+
+/// Writes a raw zone of CSV and JSON files, and lets a crawler make tables of it.
+async fn crawl_raw(session: &Session, config: &Config) -> Result<()> {
+    step("Writing a week of the app's events and exports as JSON and CSV files, and crawling them");
+    let folder = config::absolute(&config.data_dir)?.join(RAW);
+    let target = folder.clone();
+    let amp = Amp { days: RAW_DAYS, ..Amp::new(AMP_SEED, RAW_SCALE) };
+    tokio::task::spawn_blocking(move || amp.write_raw(&target))
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?
+        .map_err(|error| Failure::Failed(format!("could not write the raw zone: {error}")))?;
+    let location = literal(&format!("{}/", config::path_text(&folder)?));
+    for sql in [
+        format!("CREATE DATABASE {RAW}"),
+        format!("CREATE CRAWLER IF NOT EXISTS {RAW} ON {location} INTO {RAW}"),
+        format!("CRAWL {RAW}"),
+    ] {
+        run_quietly(session, &sql).await?;
+    }
     Ok(())
 }
 
@@ -141,6 +183,7 @@ async fn ingest(session: &Session, table: &AmpTable) -> Result<()> {
         table: table.name.to_owned(),
         if_missing: IfMissing::Create,
         if_exists: IfExists::Fail,
+        transaction: None,
     };
     let batches = stream::iter(table.batches().map(Ok));
     session.ingest(target, Box::pin(batches), table.schema()).await?;

@@ -132,6 +132,7 @@ pub(crate) async fn statement(
         if prepared.kind() == QueryKind::Rows {
             output.check_room()?;
         }
+        *watch.borrow_mut() = prepared.watch();
         let mut rows = match prepared.execute().await? {
             Answer::Rows(rows) => rows,
             Answer::Count(count) => return Ok(Done::Count(count)),

@@ -17,6 +17,10 @@ pub enum DocumentKind {
     Crawler,
     /// A user-defined function; the parent is its database.
     Function,
+    /// One load of files into a table; no parent.
+    Load,
+    /// The rows that a load left out; no parent, and the load's name.
+    LoadErrors,
     /// An index on partition keys; the parent is the id of its table.
     PartitionIndex,
     /// What is known of a column in one partition; the parent is the id of its table.
@@ -34,6 +38,8 @@ impl DocumentKind {
             Self::Crawl => "crawl",
             Self::Crawler => "crawler",
             Self::Function => "function",
+            Self::Load => "load",
+            Self::LoadErrors => "load_errors",
             Self::PartitionIndex => "partition_index",
             Self::PartitionStatistics => "partition_statistics",
             Self::Tags => "tags",

@@ -103,6 +103,14 @@ impl Prepared {
         }
     }
 
+    /// For progress before there are rows.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        match self {
+            Self::Embedded(query) => Some(Watch::Embedded(query.monitor())),
+            Self::Remote(..) => None,
+        }
+    }
+
     /// Executes it. What it changes is changed when this returns.
     pub(crate) async fn execute(self) -> Result<Answer> {
         let kind = self.kind();
@@ -163,6 +171,14 @@ impl Watch {
         match self {
             Self::Embedded(monitor) => Some(monitor.progress()),
             Self::Remote(..) => None,
+        }
+    }
+
+    /// What it says of how far it is; empty if nothing.
+    pub(crate) fn activity(&self) -> String {
+        match self {
+            Self::Embedded(monitor) => monitor.activity(),
+            Self::Remote(..) => String::new(),
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) struct Command {
 #[rustfmt::skip]
 pub(super) const ALL: &[Command] = &[
     Command { name: "\\c", argument: "DATABASE", about: "use this database" },
+    Command { name: "\\crawl", argument: "[WHAT]", about: "make tables of files: a crawler, a folder or a URL; or list crawlers" },
     Command { name: "\\d", argument: "[NAME]", about: "list tables and views, or the columns of one" },
     Command { name: "\\dn", argument: "", about: "list databases" },
     Command { name: "\\dt", argument: "", about: "list tables" },
@@ -36,6 +37,7 @@ pub(super) const ALL: &[Command] = &[
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
     Use(String),
+    Crawl(Option<String>),
     Describe(String),
     ListRelations,
     ListTables,
@@ -76,6 +78,7 @@ pub(super) fn parse(line: &str) -> Result<Action> {
     let needed = |what: &str| given.ok_or_else(|| Failure::Failed(format!("{name} needs {what}")));
     let action = match name {
         "\\c" => Action::Use(unquoted(needed("the name of a database")?)),
+        "\\crawl" => Action::Crawl(given.map(file_name)),
         "\\d" => match given {
             Some(name) => Action::Describe(table_name(name)?),
             None => Action::ListRelations,
@@ -192,6 +195,7 @@ mod tests {
         assert_eq!(message("\\i"), "\\i needs the name of a file");
         assert_eq!(message("\\x on"), "\\x takes nothing behind it, but got \"on\"");
         assert_eq!(parse("\\o").unwrap(), Action::SetOutput(None));
+        assert_eq!(parse("\\crawl 'raw/'").unwrap(), Action::Crawl(Some("raw/".to_owned())));
         assert_eq!(parse("\\maxrows 7").unwrap(), Action::SetMaxRows(Some(7)));
     }
 }

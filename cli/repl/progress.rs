@@ -46,9 +46,12 @@ impl ProgressLine {
         loop {
             if self.state.get() != State::Over {
                 let progress = watch.borrow().as_ref().and_then(Watch::progress);
+                let activity = watch.borrow().as_ref().map(Watch::activity).unwrap_or_default();
                 let width = crate::run::terminal_size().map_or(80, |(columns, _)| columns);
-                let line: String =
-                    line(self.started.elapsed(), progress).chars().take(width - 1).collect();
+                let line: String = line(self.started.elapsed(), progress, &activity)
+                    .chars()
+                    .take(width - 1)
+                    .collect();
                 let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");
                 self.state.set(State::Shown);
             }
@@ -64,7 +67,7 @@ impl ProgressLine {
     }
 }
 
-fn line(elapsed: Duration, progress: Option<Progress>) -> String {
+fn line(elapsed: Duration, progress: Option<Progress>, activity: &str) -> String {
     let elapsed = format!("{:.1} s", elapsed.as_secs_f64());
     let scanned = match progress {
         Some(Progress { rows_scanned, rows_total: Some(total), .. }) if 0 < total => {
@@ -74,6 +77,7 @@ fn line(elapsed: Duration, progress: Option<Progress>) -> String {
         Some(Progress { rows_scanned, .. }) if 0 < rows_scanned => {
             format!("  {rows_scanned} rows scanned")
         }
+        _ if !activity.is_empty() => format!("  {activity}"),
         _ => String::new(),
     };
     format!("{elapsed}{scanned}  Ctrl-C cancels")
@@ -87,9 +91,10 @@ mod tests {
     fn the_line_tells_what_is_known() {
         let elapsed = Duration::from_millis(2540);
         let progress = |rows_scanned, rows_total| {
-            line(elapsed, Some(Progress { rows_scanned, rows_total, elapsed }))
+            line(elapsed, Some(Progress { rows_scanned, rows_total, elapsed }), "")
         };
-        assert_eq!(line(elapsed, None), "2.5 s  Ctrl-C cancels");
+        assert_eq!(line(elapsed, None, ""), "2.5 s  Ctrl-C cancels");
+        assert_eq!(line(elapsed, None, "listing"), "2.5 s  listing  Ctrl-C cancels");
         assert_eq!(progress(0, None), "2.5 s  Ctrl-C cancels");
         assert_eq!(progress(7, None), "2.5 s  7 rows scanned  Ctrl-C cancels");
         assert_eq!(progress(7, Some(9)), "2.5 s  7 of 9 rows scanned (77%)  Ctrl-C cancels");

@@ -13,6 +13,7 @@ use super::names::SharedNames;
 use super::pager;
 use crate::client::Connection;
 use crate::config::Config;
+use crate::crawl;
 use crate::failure::{Failure, Result};
 use crate::output::{Format, Output, Place, TableStyle};
 use crate::run::{self, Done};
@@ -20,7 +21,7 @@ use crate::statements;
 
 const RELATIONS: &str = "SELECT table_schema AS database, table_name AS name, \
      lower(replace(table_type, 'BASE ', '')) AS type \
-     FROM information_schema.tables WHERE table_schema <> 'information_schema'";
+     FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'system')";
 
 /// The state of a shell.
 pub(super) struct Shell<'a> {
@@ -78,6 +79,8 @@ impl<'a> Shell<'a> {
             Action::Quit => return Ok(ControlFlow::Break(())),
             Action::Edit => return self.edit().map(|text| ControlFlow::Continue(Some(text))),
             Action::Use(name) => self.run(&format!("USE {}", statements::quoted(&name)), None)?,
+            Action::Crawl(Some(what)) => self.show(&crawl::statement(&what, None, false))?,
+            Action::Crawl(None) => self.show("SHOW CRAWLERS")?,
             Action::Describe(name) => self.show(&format!("DESCRIBE {name}"))?,
             Action::ListRelations => self.show(&format!("{RELATIONS} ORDER BY 1, 2"))?,
             Action::ListTables => {

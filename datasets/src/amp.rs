@@ -16,9 +16,12 @@ mod columns;
 mod dice;
 mod dimensions;
 mod events;
+mod raw;
 mod session;
 mod words;
 mod world;
+
+pub use raw::INGEST_DATE;
 
 use columns::{Batches, Column};
 use world::World;

@@ -93,10 +93,17 @@ fn remove_files_of(table: &str, folder: &Path) -> Result<()> {
 }
 
 /// A file under a name that no reader looks at; it goes away unless it is published.
-struct Draft(PathBuf);
+pub(crate) struct Draft(PathBuf);
 
 impl Draft {
-    fn publish(self, path: &Path) -> io::Result<()> {
+    /// An empty file that is to be called `name` in `folder`.
+    pub(crate) fn create(folder: &Path, name: &str) -> io::Result<(Self, File)> {
+        let path = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        let file = File::create(&path)?;
+        Ok((Self(path), file))
+    }
+
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         fs::rename(&self.0, path)
     }
 }

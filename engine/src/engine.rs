@@ -12,11 +12,13 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use url::Url;
 
+use crate::commit::Commits;
+use crate::compact::AutoCompaction;
 use crate::config::EngineConfig;
 use crate::hidden::Hidden;
 use crate::scan::{DeltaTables, IcebergTables};
 use crate::session::Session;
-use crate::stores::{Stores, folder_url, location_url};
+use crate::stores::{StoreLayer, Stores, folder_url, location_url};
 use crate::{Error, ErrorKind, Result};
 
 /// Planning recurses as deep as the SQL is nested.
@@ -35,8 +37,10 @@ pub(crate) struct Shared {
     pub(crate) lake: Url,
     /// What each query's state is cloned from.
     pub(crate) base_state: SessionState,
-    pub(crate) delta_tables: DeltaTables,
+    pub(crate) delta_tables: Arc<DeltaTables>,
+    pub(crate) commits: Arc<Commits>,
     pub(crate) iceberg_tables: IcebergTables,
+    pub(crate) compactions: AutoCompaction,
     /// Where queries run.
     pub(crate) queries: Handle,
     /// Where requests to stores run; its blocking threads are those of `on_own_thread`.
@@ -63,6 +67,12 @@ impl Drop for Runtimes {
 impl Engine {
     /// Opens the catalog (made where there is none) and starts the query threads.
     pub async fn open(config: EngineConfig) -> Result<Engine> {
+        Self::open_with(config, None).await
+    }
+
+    /// As [`Engine::open`], with `layer` over each of its stores: for tests of what it does when a
+    /// store fails.
+    pub async fn open_with(config: EngineConfig, layer: Option<StoreLayer>) -> Result<Engine> {
         let threads = match config.threads {
             0 => std::thread::available_parallelism().map_or(2, |n| n.get()),
             threads => threads,
@@ -74,7 +84,7 @@ impl Engine {
         // From here on an error ends them without waiting, as a drop of theirs would not.
         let runtimes = Runtimes { queries: Some(queries), io: Some(io) };
         let lake = folder_url(location_url(&config.lake_url)?);
-        let stores = Arc::new(Stores::new(config.s3.clone(), io_handle.clone()));
+        let stores = Arc::new(Stores::new(config.s3.clone(), io_handle.clone(), layer));
         stores.store(&lake)?;
         let runtime_env = runtime_env(&config, stores.clone())?;
         let catalog = Catalog::open(&config.catalog_url).await?;
@@ -89,8 +99,10 @@ impl Engine {
             stores,
             lake,
             base_state,
-            delta_tables: DeltaTables::default(),
+            delta_tables: Arc::default(),
+            commits: Arc::default(),
             iceberg_tables: IcebergTables::default(),
+            compactions: AutoCompaction::default(),
             queries: queries_handle,
             io: io_handle,
             runtimes,

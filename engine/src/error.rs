@@ -31,6 +31,9 @@ pub enum ErrorKind {
     Unsupported,
     /// Another writer came first: run the statement again.
     Conflict,
+    /// A commit was sent and nobody can say whether it is there: look before running the
+    /// statement again.
+    OutcomeUnknown,
     /// A limit was reached: ask for less, or raise the limit that is named.
     ResourcesExhausted,
     /// It was cancelled.
@@ -91,6 +94,11 @@ impl Error {
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
             .with_hint("This is a bug of Boathouse. Please report it with the statement.")
+    }
+
+    /// What a store's failure is, from a reference.
+    pub(crate) fn from_store(error: &object_store::Error) -> Self {
+        from_store_text(error)
     }
 
     /// Adds what to do next, as a full sentence.
@@ -356,7 +364,8 @@ impl From<DeltaTableError> for Error {
                 Self::new(ErrorKind::NotFound, format!("there is no Delta table: {text}"))
             }
             E::InvalidData { .. } => Self::invalid(error.to_string()),
-            E::VersionAlreadyExists(_) | E::VersionMismatch(..) | E::Transaction { .. } => {
+            E::Transaction { source } => source.into(),
+            E::VersionAlreadyExists(_) | E::VersionMismatch(..) => {
                 Self::new(ErrorKind::Conflict, error.to_string())
                     .with_hint("Run the statement again.")
             }
@@ -530,6 +539,9 @@ fn from_schema_error(error: SchemaError) -> Error {
 }
 
 fn from_plan_text(text: &str) -> Error {
+    if let Some(error) = from_call_text(text) {
+        return error;
+    }
     let function = text
         .strip_prefix("Invalid function '")
         .and_then(|rest| rest.split_once('\''))
@@ -548,9 +560,35 @@ fn from_plan_text(text: &str) -> Error {
     }
 }
 
+/// A call whose arguments are of the wrong number or types.
+fn from_call_text(text: &str) -> Option<Error> {
+    let (why, rest) =
+        text.split_once(" No function matches the given name and argument types '")?;
+    // Functions of our own say what they want.
+    if let Some((_, why)) = why.split_once("coercion failed with: External error: ") {
+        return Some(Error::invalid(tidy(why)).with_hint("Cast the argument, or leave it out."));
+    }
+    let (call, rest) = rest.split_once('\'')?;
+    let name = call.split('(').next().unwrap_or(call);
+    let error = Error::invalid(format!("function \"{name}\" can't be called as {call}"));
+    let candidates: Vec<&str> = rest
+        .split_once("Candidate functions:")
+        .map(|(_, candidates)| candidates.lines().map(str::trim).collect())
+        .unwrap_or_default();
+    let known = candidates.iter().filter(|c| !c.is_empty() && !c.contains("UserDefined")).take(4);
+    let known: Vec<&str> = known.copied().collect();
+    Some(match known.is_empty() {
+        true => error.with_hint("Cast the arguments."),
+        false => error.with_hint(format!("Cast the arguments: it is {}.", known.join(", "))),
+    })
+}
+
 fn from_execution_text(text: &str) -> Error {
     if text.contains("Not enough disk space") || text.contains("max_temp_directory_size") {
         return exhausted(text);
+    }
+    if text.contains("Invalid Parquet RowSelection") {
+        return Error::bad_data(format!("a Delta log has a wrong number of rows: {}", tidy(text)));
     }
     Error::invalid(tidy(text))
 }

@@ -4,13 +4,17 @@ use std::pin::Pin;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use boathouse_catalog::{Error as CatalogError, TableName};
+use boathouse_catalog::{Error as CatalogError, Table, TableName};
+use datafusion::execution::session_state::SessionState;
 use futures::Stream;
 
+use crate::commit::{AppTransaction, Append};
+use crate::definition::Definition;
+use crate::rules::Rules;
 use crate::scan::LakeTable;
 use crate::session::Session;
 use crate::statement::{TableDefinition, create_table};
-use crate::write::{self, delta_schema};
+use crate::write::{self, delta_columns, delta_schema};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a bulk load goes.
@@ -24,6 +28,8 @@ pub struct IngestTarget {
     pub if_missing: IfMissing,
     /// What to do where there is one.
     pub if_exists: IfExists,
+    /// The load is done once, if it has a number; 0 rows come back where the table has it already.
+    pub transaction: Option<AppTransaction>,
 }
 
 /// What a bulk load does where there is no table.
@@ -86,7 +92,7 @@ async fn ingest(
         }
         (Some(table), IfExists::Append, _) => {
             let table = LakeTable::open(session, table).await?;
-            append(session, &table, batches, &schema).await
+            append(session, &table, target.transaction, batches, &schema).await
         }
         (None, _, IfMissing::Fail) => Err(crate::resolve::not_found(
             session,
@@ -94,13 +100,14 @@ async fn ingest(
             Error::new(ErrorKind::NotFound, format!("table \"{name}\" does not exist")),
         )
         .await),
+        (Some(table), ..) if has_done(session, &table, &target.transaction).await? => Ok(0),
         (existing, _, _) => {
+            let schema = delta_schema(&schema)?;
             let definition = TableDefinition {
                 name,
-                schema: delta_schema(&schema)?,
-                keys: Vec::new(),
-                comment: None,
-                properties: Default::default(),
+                definition: Definition::new(delta_columns(&schema)?, Vec::new()),
+                schema,
+                transaction: target.transaction,
                 if_not_exists: false,
                 or_replace: existing.is_some(),
             };
@@ -109,14 +116,29 @@ async fn ingest(
     }
 }
 
+/// Whether a table that is to be replaced has the load already.
+async fn has_done(
+    session: &Session,
+    table: &Table,
+    transaction: &Option<AppTransaction>,
+) -> Result<bool> {
+    if transaction.is_none() {
+        return Ok(false);
+    }
+    let how = Append { transaction: transaction.clone(), ..Append::default() };
+    let target = LakeTable::open(session, table.clone()).await?.write_target().await?;
+    target.is_done(session.engine.shared(), &how).await
+}
+
 async fn append(
     session: &Session,
     table: &LakeTable,
+    transaction: Option<AppTransaction>,
     batches: Batches,
     schema: &SchemaRef,
 ) -> Result<u64> {
     use datafusion::catalog::TableProvider as _;
-    use futures::TryStreamExt as _;
+    use futures::StreamExt as _;
     let wanted = table.schema();
     for field in schema.fields() {
         if !wanted.fields().iter().any(|known| known.name().eq_ignore_ascii_case(field.name())) {
@@ -129,15 +151,23 @@ async fn append(
         }
     }
     let target = table.write_target().await?;
-    let ordered = batches.and_then(move |batch| {
-        let wanted = wanted.clone();
-        async move { by_name(&batch, &wanted) }
-    });
-    write::insert(&session.engine, &target, ordered).await
+    let how = Append { transaction, ..Append::default() };
+    target.check(&how, &table.name)?;
+    let state = session.query_state();
+    let ordered = batches.map(|batch| by_name(&batch?, &wanted, table.rules(), &state));
+    write::insert(&session.engine, &target, &how, ordered)
+        .await
+        .map_err(|error| error.about(format!("table \"{}\"", table.name)))
 }
 
-/// The batch with the columns of `wanted`, in its order; those that are missing are NULL.
-fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
+/// The batch with the columns of `wanted`, in its order; those that are missing have their
+/// default, or are NULL.
+pub(crate) fn by_name(
+    batch: &RecordBatch,
+    wanted: &SchemaRef,
+    rules: Option<&Rules>,
+    state: &SessionState,
+) -> Result<RecordBatch> {
     use arrow::array::new_null_array;
     use arrow::datatypes::{Field, Schema};
     let mut fields = Vec::with_capacity(wanted.fields().len());
@@ -148,7 +178,12 @@ fn by_name(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
             schema.fields().iter().position(|f| f.name().eq_ignore_ascii_case(field.name()));
         let column = match found {
             Some(index) => batch.column(index).clone(),
-            None => new_null_array(field.data_type(), batch.num_rows()),
+            None => {
+                let rows = batch.num_rows();
+                let default = rules.map(|rules| rules.default_column(state, field.name(), rows));
+                let default = default.transpose()?.flatten();
+                default.unwrap_or_else(|| new_null_array(field.data_type(), rows))
+            }
         };
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
         columns.push(column);

@@ -1,17 +1,28 @@
 //! SQL text to one statement.
 
+mod dialect;
+mod once;
 mod own;
+mod rewrite;
+mod spellings;
+mod transfer;
+mod versions;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, Value, Visit, Visitor,
-    visit_expressions_mut,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Value, visit_expressions_mut};
+use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-pub(crate) use own::{AlterPartitions, Crawled, CrawlerStatement, PartitionChange, PartitionSpec};
+use dialect::BoathouseDialect;
+pub(crate) use own::{
+    AlterPartitions, AlterTable, ColumnChange, ColumnDefinition, ColumnType, ConstraintKind,
+    Converted, Crawled, CrawlerStatement, CreateTable, Maintenance, PartitionChange, PartitionSpec,
+    TableChange, TableConstraint, check_forms,
+};
+pub(crate) use transfer::{CopyStatement, TransferOption, UnloadStatement};
+pub(crate) use versions::{AsOf, as_written, split_name};
 
+use crate::commit::AppTransaction;
 use crate::hidden::Hidden;
 use crate::{Error, ErrorKind, Result};
 
@@ -25,10 +36,17 @@ const NESTING_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) enum Parsed {
     Sql(Hidden<Statement>),
+    /// `INSERT … WITH (txn_app = …, txn_version = …)`
+    InsertOnce(Hidden<Statement>, AppTransaction),
     ShowPartitions(Vec<String>),
     RefreshTable(Vec<String>),
     AlterPartitions(AlterPartitions),
     Crawler(CrawlerStatement),
+    CreateTable(Hidden<CreateTable>),
+    AlterTable(Hidden<AlterTable>),
+    Maintenance(Maintenance),
+    Copy(CopyStatement),
+    Unload(UnloadStatement),
 }
 
 /// Reads exactly one statement; a `;` may end it.
@@ -44,16 +62,30 @@ pub(crate) fn parse(sql: &str) -> Result<Parsed> {
 }
 
 fn parse_text(sql: &str) -> Result<Parsed> {
-    let tokens =
-        Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
-            Error::from(datafusion::sql::sqlparser::parser::ParserError::from(error))
-        })?;
+    let mut tokens = Tokenizer::new(&BoathouseDialect, sql)
+        .tokenize_with_location()
+        .map_err(ParserError::from)?;
     check_depth(&tokens)?;
     if let Some(own) = own::statement(&tokens)? {
         return Ok(own);
     }
-    let mut statements = DFParserBuilder::new(own::with_stars(tokens))
-        .with_dialect(&GenericDialect {})
+    spellings::translate(&mut tokens);
+    match once::split(sql, &tokens)? {
+        Some((insert, transaction)) => {
+            let mut tokens = Tokenizer::new(&BoathouseDialect, insert)
+                .tokenize_with_location()
+                .map_err(ParserError::from)?;
+            spellings::translate(&mut tokens);
+            Ok(Parsed::InsertOnce(Hidden::new(parse_tokens(tokens)?), transaction))
+        }
+        None => Ok(Parsed::Sql(Hidden::new(parse_tokens(own::with_stars(tokens))?))),
+    }
+}
+
+/// One statement of DataFusion's grammar.
+fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut statements = DFParserBuilder::new(versions::fold_clauses(tokens)?)
+        .with_dialect(&BoathouseDialect)
         .with_recursion_limit(NESTING_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements())?;
@@ -62,12 +94,16 @@ fn parse_text(sql: &str) -> Result<Parsed> {
         (None, _) => Err(Error::new(ErrorKind::Syntax, "there is no statement")),
         (Some(_), false) => Err(Error::new(ErrorKind::Syntax, "there is more than one statement")
             .with_hint("Send one statement at a time.")),
-        (Some(mut statement), true) => {
-            number_placeholders(&mut statement);
-            check_set_operations(&statement)?;
-            Ok(Parsed::Sql(Hidden::new(statement)))
-        }
+        (Some(statement), true) => checked(statement),
     }
+}
+
+/// The statement with its parameters numbered, if it can be planned.
+fn checked(mut statement: Statement) -> Result<Statement> {
+    number_placeholders(&mut statement);
+    versions::name_versions(&mut statement)?;
+    rewrite::rewrite(&mut statement)?;
+    Ok(statement)
 }
 
 /// Refuses what would be nested too deeply for the planner's stack.
@@ -134,39 +170,6 @@ fn number_placeholders(statement: &mut Statement) {
         }
         std::ops::ControlFlow::<()>::Continue(())
     });
-}
-
-/// INTERSECT ALL and EXCEPT ALL would be planned as semi joins, which give other rows.
-fn check_set_operations(statement: &Statement) -> Result<()> {
-    let Statement::Statement(statement) = statement else { return Ok(()) };
-    let found = statement.visit(&mut SetOperations);
-    match found {
-        std::ops::ControlFlow::Break(operation) => {
-            Err(Error::unsupported(format!("{operation} ALL"))
-                .with_hint(format!("Use {operation}, which leaves duplicates out.")))
-        }
-        std::ops::ControlFlow::Continue(()) => Ok(()),
-    }
-}
-
-struct SetOperations;
-
-impl Visitor for SetOperations {
-    type Break = SetOperator;
-
-    fn pre_visit_query(&mut self, query: &Query) -> std::ops::ControlFlow<SetOperator> {
-        match wrong_operation(&query.body) {
-            Some(operation) => std::ops::ControlFlow::Break(operation),
-            None => std::ops::ControlFlow::Continue(()),
-        }
-    }
-}
-
-fn wrong_operation(body: &SetExpr) -> Option<SetOperator> {
-    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
-    let wrong = matches!(op, SetOperator::Intersect | SetOperator::Except | SetOperator::Minus)
-        && *set_quantifier == SetQuantifier::All;
-    if wrong { Some(*op) } else { wrong_operation(left).or_else(|| wrong_operation(right)) }
 }
 
 /// The parts of a name, folded to lower case where they aren't quoted.

@@ -93,6 +93,7 @@ impl Query {
         parsed: Parsed,
         values: Option<ParamValues>,
     ) -> Result<Self> {
+        let session = session.for_work();
         let plan = statement::plan(&session, &parsed, values)
             .await
             .map_err(|error| error.in_statement(&sql))?;
@@ -163,6 +164,11 @@ impl Query {
         let (session, sql, parsed) = (session.clone(), sql.clone(), parsed.clone());
         let engine = session.engine.clone();
         engine.on_own_thread(move || Self::plan_parsed(session, sql, parsed, values)).await
+    }
+
+    /// Watches how far it is while [`Query::execute`] does what isn't a query.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::of_work(self.0.get().session.work.clone())
     }
 
     /// Runs it on the engine's own threads. Rows stream; every other statement is done when

@@ -1,6 +1,7 @@
 //! Names to tables at fixed versions: each reference of a statement is looked up once, before
 //! planning.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,18 +24,19 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Statement as Sql, TableObject};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 
 use crate::names::did_you_mean;
-use crate::parse::{Parsed, parse};
-use crate::scan::{LakeTable, format_of, location_of};
+use crate::parse::{AsOf, Parsed, name_parts, parse, split_name};
+use crate::scan::{LakeTable, delta_at, format_of, location_of};
 use crate::session::{Session, TableEntry, TableKind, no_such_catalog};
 use crate::settings::CATALOG;
+use crate::system::{INFORMATION_SCHEMA, SYSTEM, SystemTable, system_table};
 use crate::types::arrow_type;
 use crate::{Error, ErrorKind, Result};
 
-const INFORMATION_SCHEMA: &str = "information_schema";
 /// How many files a message names; of more it names the table's location.
 const FILES_NAMED: usize = 3;
 /// Views within views.
@@ -47,14 +49,30 @@ pub(crate) async fn resolve(
     statement: &Statement,
 ) -> Result<Arc<Sources>> {
     let sources = Arc::new(Sources::default());
-    let mut resolver = Resolver { session, sources: sources.clone(), found: HashMap::new() };
+    let database = &state.config_options().catalog.default_schema;
+    let target = insert_target(statement, database);
+    let mut resolver =
+        Resolver { session, sources: sources.clone(), target, found: HashMap::new() };
     resolver.resolve(state, statement, 0).await?;
     Ok(sources)
+}
+
+/// Database and name of the table that an INSERT puts rows into.
+fn insert_target(statement: &Statement, database: &str) -> Option<(String, String)> {
+    let Statement::Statement(sql) = statement else { return None };
+    let Sql::Insert(insert) = sql.as_ref() else { return None };
+    let TableObject::TableName(name) = &insert.table else { return None };
+    let mut parts = name_parts(name);
+    let table = parts.pop()?;
+    let database = parts.pop().unwrap_or_else(|| database.to_owned());
+    Some((database.to_lowercase(), table))
 }
 
 struct Resolver<'a> {
     session: &'a Session,
     sources: Arc<Sources>,
+    /// By database and table, what rows are put into.
+    target: Option<(String, String)>,
     /// By database and table, so that a table named twice is one version.
     found: HashMap<(String, String), Arc<dyn TableProvider>>,
 }
@@ -79,6 +97,11 @@ impl Resolver<'_> {
                 tables.load_all(self.session).await?;
                 continue;
             }
+            if let Some(table) = system_table(self.session, &parts.schema, &parts.table).await? {
+                let table = table.read(self.session).await?;
+                tables.add(&parts.schema, &parts.table, table);
+                continue;
+            }
             match self.table(state, &parts.schema, &parts.table, depth).await {
                 Ok(table) => tables.add(&parts.schema, &parts.table, table),
                 Err(error) if is_function && error.kind() == ErrorKind::NotFound => {}
@@ -100,7 +123,10 @@ impl Resolver<'_> {
         if let Some(table) = self.found.get(&key) {
             return Ok(table.clone());
         }
-        let table = if is_path(name) {
+        let (plain, wanted) = split_name(name);
+        let table = if wanted != AsOf::Newest {
+            self.version(state, database, plain, &wanted).await?
+        } else if is_path(name) {
             let table = LakeTable::from_path(self.session, name).await?;
             self.sources.add(name, name, None);
             Arc::new(table) as Arc<dyn TableProvider>
@@ -118,12 +144,36 @@ impl Resolver<'_> {
                 None => {
                     let location = location_of(&table.spec).unwrap_or_default();
                     self.sources.add(&full.to_string(), &location, format_of(&table.spec));
-                    Arc::new(LakeTable::open(self.session, table).await?)
+                    let table = LakeTable::open(self.session, table).await?;
+                    let is_target = self.target.as_ref() == Some(&key);
+                    Arc::new(if is_target { table.as_target() } else { table })
                 }
             }
         };
         self.found.insert(key, table.clone());
         Ok(table)
+    }
+
+    /// A Delta table at another version than the newest, or its changes.
+    async fn version(
+        &mut self,
+        state: &SessionState,
+        database: &str,
+        plain: &str,
+        wanted: &AsOf,
+    ) -> Result<Arc<dyn TableProvider>> {
+        if is_path(plain) {
+            self.sources.add(plain, plain, Some(Format::Delta));
+            return delta_at(self.session, state, plain, None, wanted).await;
+        }
+        let full = TableName::new(database, plain)?;
+        let table = match self.session.catalog().table(&full).await {
+            Ok(table) => table,
+            Err(error) => return Err(not_found(self.session, &full, error.into()).await),
+        };
+        let location = location_of(&table.spec).unwrap_or_default();
+        self.sources.add(&full.to_string(), &location, format_of(&table.spec));
+        delta_at(self.session, state, &full.to_string(), Some(&table), wanted).await
     }
 
     /// A view's plan; a boxed future, since a view may name views.
@@ -226,8 +276,8 @@ pub(crate) fn catalog_schema(table: &Table) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The tables of `information_schema`, for metadata calls.
-pub(crate) async fn information_schema_tables(with_schema: bool) -> Result<Vec<TableEntry>> {
+/// The tables of `information_schema` and `system`, for metadata calls.
+pub(crate) async fn own_tables(with_schema: bool) -> Result<Vec<TableEntry>> {
     let provider = InformationSchemaProvider::new(Arc::new(QueryTables::default()));
     let mut entries = Vec::new();
     for name in provider.table_names() {
@@ -243,6 +293,13 @@ pub(crate) async fn information_schema_tables(with_schema: bool) -> Result<Vec<T
             schema,
         });
     }
+    entries.extend(SystemTable::ALL.map(|table| TableEntry {
+        database: SYSTEM.into(),
+        name: table.name().into(),
+        kind: TableKind::SystemTable,
+        comment: None,
+        schema: with_schema.then(|| table.schema()),
+    }));
     Ok(entries)
 }
 
@@ -269,6 +326,12 @@ impl QueryTables {
             let tables = self.databases.entry(database).or_default();
             let name = listed.table.name.table().to_owned();
             tables.entry(name).or_insert_with(|| Arc::new(listed));
+        }
+        let tables = self.databases.entry(SYSTEM.to_owned()).or_default();
+        for table in SystemTable::ALL {
+            if let Entry::Vacant(free) = tables.entry(table.name().to_owned()) {
+                free.insert(table.listed()?);
+            }
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::panic_text;
 use crate::interrupt::Interrupt;
+use crate::work::Work;
 use crate::{Error, ErrorKind, Result};
 
 /// Batches that wait for a slow reader.
@@ -41,6 +42,7 @@ pub struct Monitor {
     interrupt: Interrupt,
     started: Instant,
     plan: Option<Arc<dyn ExecutionPlan>>,
+    work: Arc<Work>,
 }
 
 /// How far a query has come.
@@ -56,7 +58,18 @@ pub struct Progress {
 
 impl Monitor {
     pub(crate) fn new(plan: Option<Arc<dyn ExecutionPlan>>, interrupt: Interrupt) -> Self {
-        Self { cancelled: watch::Sender::new(false), interrupt, started: Instant::now(), plan }
+        Self {
+            cancelled: watch::Sender::new(false),
+            interrupt,
+            started: Instant::now(),
+            plan,
+            work: Arc::default(),
+        }
+    }
+
+    /// Of a statement that is not one plan.
+    pub(crate) fn of_work(work: Arc<Work>) -> Self {
+        Self { work, ..Self::new(None, Interrupt::default()) }
     }
 
     /// Ends the query now. Its [`Rows`] yield one error of kind [`ErrorKind::Cancelled`].
@@ -68,12 +81,19 @@ impl Monitor {
     /// How far the query has come.
     pub fn progress(&self) -> Progress {
         let mut progress = Progress { elapsed: self.started.elapsed(), ..Progress::default() };
-        if let Some(plan) = &self.plan {
+        (progress.rows_scanned, progress.rows_total) = self.work.rows();
+        if let Some(plan) = self.plan.clone().or_else(|| self.work.plan()) {
             let mut total = Some(0);
+            progress.rows_scanned = 0;
             add_scans(plan.as_ref(), &mut progress.rows_scanned, &mut total);
             progress.rows_total = total;
         }
         progress
+    }
+
+    /// What is being done, in words; empty where nothing was said.
+    pub fn activity(&self) -> String {
+        self.work.text()
     }
 
     /// Resolves when the query is cancelled; an error that says so.

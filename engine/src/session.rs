@@ -12,6 +12,8 @@ use crate::engine::Engine;
 use crate::names::did_you_mean;
 use crate::query::Query;
 use crate::settings::{self, CATALOG, Setting};
+use crate::system::own_database;
+use crate::work::Work;
 use crate::{Error, Result};
 
 /// One per connection. Clones share the current database and the settings.
@@ -19,6 +21,8 @@ use crate::{Error, Result};
 pub struct Session {
     pub(crate) engine: Engine,
     config: Arc<Mutex<SessionConfig>>,
+    /// How far the statement is that runs with this clone.
+    pub(crate) work: Arc<Work>,
 }
 
 /// A table or view as metadata calls list it.
@@ -43,7 +47,7 @@ pub enum TableKind {
     Table,
     /// A stored query.
     View,
-    /// A table of `information_schema`.
+    /// A table of `information_schema` or `system`.
     SystemTable,
 }
 
@@ -70,12 +74,17 @@ impl From<TableType> for TableKind {
 impl Session {
     pub(crate) fn new(engine: Engine) -> Self {
         let config = engine.shared().base_state.config().clone();
-        Self { engine, config: Arc::new(Mutex::new(config)) }
+        Self { engine, config: Arc::new(Mutex::new(config)), work: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, SessionConfig> {
         // A panic can't leave half a change here: each setting is one assignment.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A clone for one statement, which counts its work apart from others'.
+    pub(crate) fn for_work(&self) -> Self {
+        Self { work: Arc::default(), ..self.clone() }
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
@@ -95,10 +104,9 @@ impl Session {
 
     /// Makes a database the current one.
     pub async fn use_database(&self, name: &str) -> Result<()> {
-        let name = if name.eq_ignore_ascii_case("information_schema") {
-            "information_schema".to_owned()
-        } else {
-            self.find_database(name).await?
+        let name = match own_database(name) {
+            Some(own) => own.to_owned(),
+            None => self.find_database(name).await?,
         };
         self.lock().options_mut().catalog.default_schema = name;
         Ok(())
@@ -149,6 +157,11 @@ impl Session {
         }
     }
 
+    /// Whether VACUUM refuses to remove files that are younger than the table says.
+    pub(crate) fn checks_retention(&self) -> bool {
+        settings::session_settings(&self.lock()).vacuum_retention_check
+    }
+
     pub(crate) fn view_types(&self) -> bool {
         settings::session_settings(&self.lock()).view_types
     }
@@ -193,7 +206,7 @@ impl Session {
                 });
             }
         }
-        entries.extend(crate::resolve::information_schema_tables(with_schema).await?);
+        entries.extend(crate::resolve::own_tables(with_schema).await?);
         entries.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
         Ok(entries)
     }

@@ -20,6 +20,9 @@ extensions_options! {
 
         /// Results may hold Arrow's view types (Utf8View, BinaryView); clients must know them.
         pub view_types: bool, default = false
+
+        /// VACUUM refuses to remove files that are younger than the table's retention
+        pub vacuum_retention_check: bool, default = true
     }
 }
 
@@ -61,10 +64,12 @@ pub(crate) fn session_settings(config: &SessionConfig) -> SessionSettings {
 }
 
 /// Names that users know from elsewhere.
-const ALIASES: [(&str, &str); 3] = [
+const ALIASES: [(&str, &str); 5] = [
     ("timezone", "datafusion.execution.time_zone"),
     ("time_zone", "datafusion.execution.time_zone"),
     ("statement_timeout_seconds", "session.statement_timeout_seconds"),
+    ("vacuum_retention_check", "session.vacuum_retention_check"),
+    ("spark.databricks.delta.retentiondurationcheck.enabled", "session.vacuum_retention_check"),
 ];
 
 /// Settings that belong to the process or that the engine relies on: not a session's to change.

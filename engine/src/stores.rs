@@ -1,6 +1,7 @@
 //! Object stores by URL, made when a location is first used.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,12 +10,12 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::SpawnedReqwestConnector;
-use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use tokio::runtime::Handle;
 use url::Url;
 
 use crate::config::S3Config;
+use crate::local_files::LocalFiles;
 use crate::{Error, Result};
 
 /// How long a request to S3 may wait for a connection, and how long retries go on: an endpoint
@@ -23,20 +24,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What lies over each store of an engine, such as one that makes requests fail in tests.
+pub type StoreLayer = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync>;
+
 /// Every object store of an engine, one for each bucket and one for local files.
-#[derive(Debug)]
 pub(crate) struct Stores {
     s3: S3Config,
+    layer: Option<StoreLayer>,
     /// Requests run here, so that they go on while queries keep their own threads busy.
     io: Handle,
-    local: Arc<LocalFileSystem>,
-    buckets: Mutex<HashMap<String, Arc<AmazonS3>>>,
+    local: Arc<dyn ObjectStore>,
+    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").field("buckets", &self.buckets).finish_non_exhaustive()
+    }
 }
 
 impl Stores {
-    pub(crate) fn new(s3: S3Config, io: Handle) -> Self {
-        let local = Arc::new(LocalFileSystem::new());
-        Self { s3, io, local, buckets: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(s3: S3Config, io: Handle, layer: Option<StoreLayer>) -> Self {
+        let local: Arc<dyn ObjectStore> = Arc::new(LocalFiles::default());
+        let local = layer.as_ref().map_or_else(|| local.clone(), |layer| layer(local.clone()));
+        Self { s3, layer, io, local, buckets: Mutex::new(HashMap::new()) }
     }
 
     /// The store that holds `url`, rooted at the bucket or the file system's root.
@@ -48,19 +59,20 @@ impl Stores {
                     Error::invalid(format!("\"{url}\" names no bucket"))
                         .with_hint("Write s3://BUCKET/PREFIX/.")
                 })?;
-                Ok(self.bucket(bucket)?)
+                self.bucket(bucket)
             }
             scheme => Err(Error::unsupported(format!("\"{url}\": locations of kind \"{scheme}\""))
                 .with_hint("Use a path, file:///… or s3://BUCKET/….")),
         }
     }
 
-    fn bucket(&self, name: &str) -> Result<Arc<AmazonS3>> {
+    fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = buckets.get(name) {
             return Ok(store.clone());
         }
-        let store = Arc::new(self.connect(name)?);
+        let store: Arc<dyn ObjectStore> = Arc::new(self.connect(name)?);
+        let store = self.layer.as_ref().map_or_else(|| store.clone(), |layer| layer(store.clone()));
         buckets.insert(name.to_owned(), store.clone());
         Ok(store)
     }

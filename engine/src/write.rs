@@ -1,41 +1,35 @@
 //! The one way into a table: data files first, then the commit that names them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use boathouse_catalog::{DataFile, Format, Partition, PartitionFilter, Table, Update};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
-use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{PROTOCOL, TableReference, TransactionError};
-use deltalake::kernel::{Action, Add, StructType};
-use deltalake::operations::create::CreateBuilder;
+use deltalake::kernel::{Action, Add, StructField, StructType};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{Stream, StreamExt};
-use object_store::ObjectStore;
-use object_store::prefix::PrefixStore;
 use url::Url;
 
-use crate::commit::{commit, log_store};
+use crate::clustering::Run;
+use crate::commit::{AppTransaction, Append, append, commit_first, is_done};
+use crate::definition::Definition;
 use crate::engine::{Engine, Shared};
-use crate::scan::{DeltaSnapshot, partition_value, to_catalog};
+use crate::file_writer::FileWriter;
+use crate::rules::{Allotment, Rules, insert_with_identity, marked};
+use crate::scan::{DeltaSnapshot, partition_value, relabel_batch, to_catalog};
 use crate::stores::store_path;
 use crate::{Error, Result};
 
 /// Data files are about this large.
-const FILE_BYTES: u64 = 128 << 20;
-const ROW_GROUP_ROWS: usize = 1 << 20;
-const WRITE_BATCH_ROWS: usize = 8192;
+pub(crate) const FILE_BYTES: u64 = 128 << 20;
 /// Attempts at a commit to the catalog while others commit too.
 const COMMIT_ATTEMPTS: usize = 20;
 
@@ -50,15 +44,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn delta(snapshot: Arc<DeltaSnapshot>) -> Result<Self> {
-        check_features(&snapshot)?;
-        let metadata = snapshot.table.snapshot()?.metadata();
-        let mapping = metadata.configuration().get("delta.columnMapping.mode");
-        if mapping.is_some_and(|mode| mode != "none") {
-            return Err(Error::unsupported(format!(
-                "writing to {}, which uses the Delta feature columnMapping",
-                snapshot.url
-            )));
-        }
+        snapshot.check_write()?;
         Ok(Self::Delta(snapshot))
     }
 
@@ -74,47 +60,61 @@ impl Target {
         }
     }
 
-    fn location(&self) -> Result<Url> {
+    /// What the rows are to be (with partition keys, as the writer splits by them).
+    fn rules(&self, shared: &Shared) -> Result<Arc<Rules>> {
         match self {
-            Self::Delta(snapshot) => Ok(snapshot.url.clone()),
-            Self::External(table) => folder(table),
+            Self::Delta(snapshot) => snapshot.rules(shared),
+            Self::External(table) => {
+                Ok(Arc::new(Rules::of_schema(crate::resolve::catalog_schema(table)?)))
+            }
         }
     }
 
-    /// The files' schema (with partition keys, as the writer splits by them) and the keys.
-    fn layout(&self) -> Result<(SchemaRef, Vec<String>)> {
+    async fn place(&self, shared: &Shared) -> Result<Place> {
         match self {
-            Self::Delta(snapshot) => {
-                Ok((snapshot.schema.clone(), snapshot.partition_columns.clone()))
-            }
+            Self::Delta(snapshot) => Place::of(shared, snapshot).await,
             Self::External(table) => {
                 let keys = table.spec.partition_keys.iter().map(|key| key.name.clone());
-                Ok((crate::resolve::catalog_schema(table)?, keys.collect()))
+                let keys = keys.collect();
+                Ok(Place {
+                    location: folder(table)?,
+                    keys,
+                    clustering: Vec::new(),
+                    physical: None,
+                    file_bytes: FILE_BYTES,
+                })
             }
         }
     }
 
-    async fn commit(&self, shared: &Shared, adds: Vec<Add>) -> Result<()> {
-        match self {
-            Self::Delta(snapshot) => append(shared, snapshot, adds).await,
-            Self::External(table) => register(shared, table, adds).await,
+    /// Refuses what only Delta's log can keep.
+    pub(crate) fn check(&self, how: &Append, name: &str) -> Result<()> {
+        match (self, &how.transaction) {
+            (Self::External(_), Some(_)) => Err(Error::unsupported(format!(
+                "txn_app and txn_version for table \"{name}\", which is no Delta table"
+            ))
+            .with_hint("Make it with CREATE TABLE, without STORED AS.")),
+            _ => Ok(()),
         }
     }
-}
 
-/// Refuses a table with a feature that the Delta library can't write.
-fn check_features(snapshot: &DeltaSnapshot) -> Result<()> {
-    let state: &dyn TableReference = snapshot.table.snapshot()?.snapshot();
-    match PROTOCOL.can_write_to(state) {
-        Err(TransactionError::UnsupportedTableFeatures(features)) => {
-            let names: Vec<String> = features.iter().map(ToString::to_string).collect();
-            Err(Error::unsupported(format!(
-                "writing to {}, which uses the Delta feature {}",
-                snapshot.url,
-                names.join(" and ")
-            )))
+    /// Whether the newest version has what is to be written already.
+    pub(crate) async fn is_done(&self, shared: &Shared, how: &Append) -> Result<bool> {
+        match self {
+            Self::Delta(snapshot) if how.transaction.is_some() => {
+                let newest = shared.delta_tables.newest(shared, &snapshot.url).await?;
+                is_done(shared, &newest, how).await
+            }
+            _ => Ok(false),
         }
-        _ => Ok(()),
+    }
+
+    /// `false` if others wrote the same meanwhile.
+    async fn commit(&self, shared: &Shared, adds: Vec<Add>, how: &Append) -> Result<bool> {
+        match self {
+            Self::Delta(snapshot) => append(shared, snapshot, adds, how).await,
+            Self::External(table) => register(shared, table, adds).await.map(|()| true),
+        }
     }
 }
 
@@ -138,10 +138,11 @@ pub(crate) fn insert_plan(
     engine: Engine,
     name: &str,
     target: Target,
+    how: Append,
     input: Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
     let schema = input.schema();
-    let sink = InsertSink { engine, name: name.to_owned(), target, schema };
+    let sink = InsertSink { engine, name: name.to_owned(), target, how, schema };
     Arc::new(DataSinkExec::new(input, Arc::new(sink), None))
 }
 
@@ -149,6 +150,7 @@ struct InsertSink {
     engine: Engine,
     name: String,
     target: Target,
+    how: Append,
     schema: SchemaRef,
 }
 
@@ -176,25 +178,96 @@ impl DataSink for InsertSink {
         _context: &Arc<TaskContext>,
     ) -> DataFusionResult<u64> {
         let data = data.map(|batch| batch.map_err(Error::from));
-        insert(&self.engine, &self.target, data)
+        insert(&self.engine, &self.target, &self.how, data)
             .await
             .map_err(|error| DataFusionError::from(error.about(format!("table \"{}\"", self.name))))
     }
 }
 
-/// Writes all of `data` and commits it. Nothing is visible before the commit.
+/// Writes all of `data` and commits it. Nothing is visible before the commit. A transaction that
+/// the table has is 0 rows; one of no rows is kept all the same.
 pub(crate) async fn insert(
     engine: &Engine,
     target: &Target,
+    how: &Append,
     data: impl Stream<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
     let shared = engine.shared();
-    let (schema, keys) = target.layout()?;
-    let (adds, rows) = write_files(shared, &target.location()?, schema, keys, data).await?;
-    if !adds.is_empty() {
-        target.commit(shared, adds).await?;
+    if let Target::Delta(snapshot) = target {
+        shared.commits.check_store(shared, &snapshot.url).await?;
     }
-    Ok(rows)
+    if target.is_done(shared, how).await? {
+        return Ok(0);
+    }
+    let rules = target.rules(shared)?;
+    let data = data.map(|batch| batch.and_then(|b| rules.check_given(&b).map(|()| b)));
+    if let (Target::Delta(snapshot), false) = (target, rules.identity.is_empty()) {
+        return insert_with_identity(engine, snapshot, how, data).await;
+    }
+    let place = target.place(shared).await?;
+    let written = write_files(shared, &place, &rules, data).await?;
+    let nothing = written.adds.is_empty() && how.transaction.is_none();
+    let done = nothing || target.commit(shared, written.adds, how).await?;
+    if let Target::Delta(snapshot) = target {
+        crate::compact::after_write(engine, snapshot);
+    }
+    match done {
+        true => Ok(written.rows),
+        false => Ok(0),
+    }
+}
+
+/// Where data files go, and how rows lie in them.
+pub(crate) struct Place {
+    /// The table's folder.
+    pub(crate) location: Url,
+    /// The partition keys, as files have them.
+    pub(crate) keys: Vec<String>,
+    /// The columns by which rows are sorted.
+    pub(crate) clustering: Vec<String>,
+    /// The columns as files have them, where these are called something else.
+    pub(crate) physical: Option<SchemaRef>,
+    /// About how large files become.
+    pub(crate) file_bytes: u64,
+}
+
+impl Place {
+    pub(crate) async fn of(shared: &Shared, snapshot: &DeltaSnapshot) -> Result<Self> {
+        let physical = snapshot.physical_schema()?;
+        let files = physical.as_ref().unwrap_or(&snapshot.schema);
+        let keys = snapshot.partition_columns.iter();
+        let keys = keys.map(|key| Ok(files.field(snapshot.schema.index_of(key)?).name().clone()));
+        Ok(Self {
+            location: snapshot.url.clone(),
+            keys: keys.collect::<Result<Vec<String>>>()?,
+            clustering: snapshot.clustering(shared).await?,
+            physical,
+            file_bytes: FILE_BYTES,
+        })
+    }
+}
+
+/// Files that belong to nobody until a commit names them.
+pub(crate) struct Written {
+    pub(crate) adds: Vec<Add>,
+    pub(crate) rows: u64,
+    /// The last values that identity columns were allotted, if any.
+    pub(crate) marks: Option<Vec<(String, i64)>>,
+}
+
+impl Written {
+    /// What to commit on top of the `snapshot` whose rules the files were written by.
+    pub(crate) async fn actions(
+        self,
+        shared: &Shared,
+        snapshot: &DeltaSnapshot,
+    ) -> Result<Vec<Action>> {
+        let mut actions = append_actions(self.adds);
+        if let Some(marks) = &self.marks {
+            actions.push(marked(shared, snapshot, marks).await?);
+        }
+        Ok(actions)
+    }
 }
 
 /// Writes new rows of a Delta table as files of it.
@@ -202,138 +275,96 @@ pub(crate) async fn new_files(
     shared: &Shared,
     delta: &DeltaSnapshot,
     data: impl Stream<Item = Result<RecordBatch>>,
-) -> Result<(Vec<Add>, u64)> {
-    let keys = delta.partition_columns.clone();
-    write_files(shared, &delta.url, delta.schema.clone(), keys, data).await
+) -> Result<Written> {
+    let (place, rules) = (Place::of(shared, delta).await?, delta.rules(shared)?);
+    write_files(shared, &place, &rules, data).await
 }
 
-/// Writes `data` as Parquet files under `location`, cast to `schema` by position. The files
-/// belong to nobody until a commit names them.
+/// Writes `data` as Parquet files at `place`, each row as `rules` make it.
 pub(crate) async fn write_files(
     shared: &Shared,
-    location: &Url,
-    schema: SchemaRef,
-    keys: Vec<String>,
+    place: &Place,
+    rules: &Rules,
     data: impl Stream<Item = Result<RecordBatch>>,
-) -> Result<(Vec<Add>, u64)> {
-    let root = shared.stores.store(location)?;
-    let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root, store_path(location)?));
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
-    let config = WriterConfig::new(
-        schema.clone(),
-        keys,
-        Some(properties),
-        std::num::NonZeroU64::new(FILE_BYTES),
-        Some(WRITE_BATCH_ROWS),
-        Default::default(),
-        None,
-    );
-    let mut writer = DeltaWriter::new(store, config);
+) -> Result<Written> {
+    let schema = place.physical.clone().unwrap_or_else(|| rules.schema.clone());
+    let mut writer = FileWriter::new(shared, place, schema)?;
+    let relabelled = |batch: RecordBatch| match &place.physical {
+        Some(physical) => relabel_batch(&batch, physical),
+        None => Ok(batch),
+    };
+    let mut run = Run::new(&rules.schema, &place.clustering)?;
     let mut rows = 0;
-    let mut store_failed = false;
+    let mut allotment = Allotment::new(&rules.identity);
     let mut data = std::pin::pin!(data);
     let written: Result<()> = async {
         while let Some(batch) = data.next().await {
-            let batch = fitted(&batch?, &schema)?;
+            let batch = rules.apply(&batch?, &mut allotment)?;
             rows += batch.num_rows() as u64;
-            writer.write(&batch).await.inspect_err(|_| store_failed = true)?;
+            if let Some(batch) = run.push(batch)? {
+                writer.write(&relabelled(batch)?).await?;
+            }
+        }
+        if let Some(batch) = run.end()? {
+            writer.write(&relabelled(batch)?).await?;
         }
         Ok(())
     }
     .await;
-    match written {
-        Ok(()) => Ok((writer.close().await?, rows)),
-        Err(error) => {
-            // Files that are whole already stay behind, unused: no commit names them. An upload
-            // that failed by itself can't be aborted any more.
-            if !store_failed && let Err(failure) = writer.abort().await {
-                tracing::warn!(%failure, "parts of a failed write stay behind");
-            }
-            Err(error)
-        }
+    if let Err(error) = written {
+        writer.abort().await;
+        return Err(error);
     }
+    let adds = writer.close().await?;
+    Ok(Written { adds, rows, marks: allotment.marks(&rules.identity) })
 }
 
-/// The batch as `schema` says, columns matched by position; a value that doesn't fit is an
-/// error.
-fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    if batch.schema_ref() == schema {
-        return Ok(batch.clone());
-    }
-    if batch.num_columns() != schema.fields().len() {
-        return Err(Error::invalid(format!(
-            "the table has {} columns, and rows with {} came",
-            schema.fields().len(),
-            batch.num_columns()
-        )));
-    }
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            let column =
-                cast_with_options(column, field.data_type(), &options).map_err(|error| {
-                    Error::from(error).about(format!("column \"{}\"", field.name()))
-                })?;
-            if !field.is_nullable() && column.null_count() > 0 {
-                return Err(Error::invalid(format!(
-                    "column \"{}\" is NOT NULL, and a NULL came",
-                    field.name()
-                )));
-            }
-            Ok(column)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+pub(crate) fn append_actions(adds: Vec<Add>) -> Vec<Action> {
+    adds.into_iter().map(Action::Add).collect()
 }
 
-/// Adds files to a Delta table. Appends of others in between are no conflict.
-async fn append(shared: &Shared, snapshot: &DeltaSnapshot, adds: Vec<Add>) -> Result<()> {
+pub(crate) fn append_operation(snapshot: &DeltaSnapshot) -> DeltaOperation {
     let keys = snapshot.partition_columns.clone();
-    let operation = DeltaOperation::Write {
+    DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: (!keys.is_empty()).then_some(keys),
         predicate: None,
-    };
-    let actions = adds.into_iter().map(Action::Add).collect();
-    commit(shared, snapshot, actions, operation).await?;
-    Ok(())
-}
-
-/// A new Delta table's first version: its schema and files in one commit.
-pub(crate) struct NewTable<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) location: &'a Url,
-    pub(crate) schema: &'a SchemaRef,
-    pub(crate) keys: Vec<String>,
-    pub(crate) comment: Option<String>,
-    pub(crate) properties: BTreeMap<String, String>,
-}
-
-/// Makes a Delta table with its first files.
-pub(crate) async fn create_delta(shared: &Shared, new: NewTable<'_>, adds: Vec<Add>) -> Result<()> {
-    let schema: StructType = new.schema.as_ref().try_into_kernel().map_err(|error| {
-        Error::unsupported(format!("table \"{}\": a column's type: {error}", new.name))
-    })?;
-    let properties: HashMap<String, Option<String>> =
-        new.properties.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    let mut create = CreateBuilder::new()
-        .with_log_store(log_store(shared, new.location)?)
-        .with_table_name(new.name)
-        .with_columns(schema.fields().cloned())
-        .with_partition_columns(new.keys)
-        .with_configuration(properties)
-        .with_actions(adds.into_iter().map(Action::Add));
-    if let Some(comment) = new.comment {
-        create = create.with_comment(comment);
     }
-    create.await?;
-    Ok(())
+}
+
+/// Makes a Delta table: its definition and first files in one commit.
+pub(crate) async fn create_delta(
+    shared: &Shared,
+    location: &Url,
+    definition: &mut Definition,
+    adds: Vec<Add>,
+    transaction: Option<&AppTransaction>,
+) -> Result<()> {
+    let mut actions = definition.actions()?;
+    let mut first = (None, None);
+    for action in &actions {
+        match action {
+            Action::Protocol(protocol) => first.0 = Some(protocol.clone()),
+            Action::Metadata(metadata) => first.1 = Some(metadata.clone()),
+            _ => {}
+        }
+    }
+    let (Some(protocol), Some(metadata)) = first else {
+        return Err(Error::internal("a new table has neither protocol nor metadata"));
+    };
+    let mode = SaveMode::ErrorIfExists;
+    let operation = DeltaOperation::Create { mode, location: location.clone(), protocol, metadata };
+    actions.extend(append_actions(adds));
+    actions.extend(transaction.map(|transaction| Action::Txn(transaction.action())));
+    commit_first(shared, location, actions, operation).await
+}
+
+/// Delta's columns for those of an Arrow schema of [`delta_schema`].
+pub(crate) fn delta_columns(schema: &Schema) -> Result<Vec<StructField>> {
+    let schema: StructType = schema
+        .try_into_kernel()
+        .map_err(|error| Error::unsupported(format!("a column's type: {error}")))?;
+    Ok(schema.fields().cloned().collect())
 }
 
 /// Names new files of an external table in the catalog.

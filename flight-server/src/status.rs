@@ -25,6 +25,8 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::AlreadyExists => Code::AlreadyExists,
         ErrorKind::Unsupported => Code::Unimplemented,
         ErrorKind::Conflict => Code::Aborted,
+        // Not a code that clients try again by themselves.
+        ErrorKind::OutcomeUnknown => Code::Unknown,
         ErrorKind::ResourcesExhausted => Code::ResourceExhausted,
         ErrorKind::Cancelled => Code::Cancelled,
         ErrorKind::TimedOut => Code::DeadlineExceeded,

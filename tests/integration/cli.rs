@@ -467,4 +467,45 @@ fn the_demo_answers_with_real_numbers_and_keeps_what_it_is_told_to() {
     assert_eq!(place.run(&[&count[..], &["--format", "csv"]].concat()).stdout, "n\n336776\n");
 
     assert_eq!(names(place.0.path()), ["lake"]);
+    the_raw_zone_became_tables_as_a_person_writes_them(&place);
+}
+
+fn the_raw_zone_became_tables_as_a_person_writes_them(place: &Place) {
+    let sql = "SELECT table_name || ': ' || string_agg(column_name || ' ' || lower(data_type), ', '
+                   ORDER BY ordinal_position) AS \"table\"
+               FROM information_schema.columns WHERE table_schema = 'raw'
+               GROUP BY table_name ORDER BY table_name";
+    let tables = place.run(&["sql", "--data-dir", "lake", "--format", "json", "-c", sql]);
+    let expected = [
+        "chat_messages: event_id int64, session_id int64, user_id int64, episode_id int64, text utf8, \
+         event_time TIME, ingest_time TIME, ingest_date date32",
+        "creators: creator_id int64, handle utf8, name utf8, country utf8, verified boolean, \
+         joined_at TIME",
+        "episodes: episode_id int64, show_id int64, title utf8, scheduled_at TIME, \
+         started_at TIME, ended_at TIME, duration_s int64",
+        "follows: event_id int64, session_id int64, user_id int64, creator_id int64, \
+         event_time TIME, ingest_time TIME, ingest_date date32",
+        "likes: event_id int64, session_id int64, user_id int64, episode_id int64, \
+         show_id int64, event_time TIME, ingest_time TIME, ingest_date date32",
+        "listens: event_id int64, session_id int64, user_id int64, episode_id int64, \
+         show_id int64, mode utf8, platform utf8, position_s int64, listened_s int64, \
+         ended_by utf8, event_time TIME, ingest_time TIME, ingest_date date32",
+        "poll_votes: event_id int64, poll_id int64, session_id int64, user_id int64, \
+         choice int64, event_time TIME, ingest_time TIME, ingest_date date32",
+        "polls: poll_id int64, episode_id int64, question utf8, options list(utf8), \
+         opened_at TIME, closed_at TIME",
+        "promotions: promotion_id int64, show_id int64, channel utf8, starts_at TIME, \
+         ends_at TIME, budget_cents int64, impressions int64, clicks int64",
+        "shows: show_id int64, creator_id int64, title utf8, genre utf8, language utf8, \
+         planned_minutes int64, created_at TIME",
+        "users: user_id int64, country utf8, platform utf8, birth_year int64, referrer utf8, \
+         signed_up_at TIME",
+    ];
+    for table in expected {
+        let table = table.replace("TIME", "timestamp(µs)");
+        assert!(tables.stdout.contains(&table), "{table} is not in {}", tables.stdout);
+    }
+    let again = place.run(&["crawl", "--data-dir", "lake", "raw"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(again.stderr.contains("Nothing changes"), "{} {}", again.stdout, again.stderr);
 }

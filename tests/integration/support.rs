@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use boathouse_engine::{Engine, EngineConfig, Rows, S3Config};
+use boathouse_engine::{Engine, EngineConfig, Rows, S3Config, StoreLayer};
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ObjectStoreExt, path::Path as ObjectPath};
@@ -25,12 +25,17 @@ pub(crate) struct Lake {
     pub(crate) data: String,
     /// An empty place to write to.
     pub(crate) scratch: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Lake {
     /// A lake in a folder, its catalog in SQLite.
     pub(crate) async fn local() -> Self {
+        Self::local_under(None).await
+    }
+
+    /// As [`Lake::local`], with `layer` over its stores.
+    pub(crate) async fn local_under(layer: Option<StoreLayer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
         let scratch = format!("{path}/scratch");
@@ -43,12 +48,12 @@ impl Lake {
             S3Config::default(),
         );
         Self {
-            engine: Engine::open(config).await.unwrap(),
+            engine: Engine::open_with(config, layer).await.unwrap(),
             catalog_url,
             datasets: repository("datasets").to_str().unwrap().to_owned(),
             data: repository("tests/slt/data").to_str().unwrap().to_owned(),
             scratch,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -66,8 +71,16 @@ impl Lake {
             datasets: format!("{files}/datasets"),
             data: format!("{files}/data"),
             scratch: format!("{own}/scratch"),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The folder of the lake's one Delta table.
+    pub(crate) fn delta_folder(&self) -> PathBuf {
+        let logs = walkdir::WalkDir::new(self.folder.path()).into_iter().map(Result::unwrap);
+        let logs: Vec<_> = logs.filter(|entry| entry.file_name() == "_delta_log").collect();
+        let [log] = logs.as_slice() else { unreachable!("one table is expected: {logs:?}") };
+        log.path().parent().unwrap().to_owned()
     }
 
     /// `text` with the places that differ from run to run replaced by their names.

@@ -40,6 +40,17 @@ impl Catalog {
         self.store.run(&format!("list documents of kind {}", kind.as_str()), work).await
     }
 
+    /// The parents of the documents of a kind, sorted.
+    pub async fn document_parents(&self, kind: DocumentKind) -> Result<Vec<String>> {
+        let work = || async {
+            let mut reader = self.store.read().await?;
+            let sql = "SELECT DISTINCT parent FROM documents WHERE kind = $1 ORDER BY parent";
+            let rows = reader.rows(sql, values![kind.as_str()]).await?;
+            rows.iter().map(|row| Ok(row.text(0)?)).collect()
+        };
+        self.store.run(&format!("list parents of kind {}", kind.as_str()), work).await
+    }
+
     /// Makes a document; says whether the name was free.
     pub async fn create_document(
         &self,

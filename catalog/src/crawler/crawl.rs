@@ -75,6 +75,18 @@ pub enum CrawlState {
     Stopped,
 }
 
+impl CrawlState {
+    /// The word for it, as in `completed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// The first of some records, and how many there are more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed<T> {
@@ -140,10 +152,7 @@ pub async fn run(
 pub async fn crawls(catalog: &Catalog, crawler: Option<&str>) -> Result<Vec<Crawl>> {
     let crawlers = match crawler {
         Some(crawler) => vec![crawler.to_owned()],
-        None => {
-            let crawlers = catalog.documents(DocumentKind::Crawler, "").await?;
-            crawlers.into_iter().map(|document| document.name).collect()
-        }
+        None => catalog.document_parents(DocumentKind::Crawl).await?,
     };
     let mut crawls = Vec::new();
     for crawler in crawlers {

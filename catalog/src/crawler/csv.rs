@@ -200,10 +200,16 @@ fn type_of(value: &str) -> &'static str {
         "bigint"
     } else if is_float(value) {
         "double"
-    } else if is_date(value) {
-        "date"
     } else {
-        timestamp_of(value)
+        time_of(value).unwrap_or("string")
+    }
+}
+
+/// The type of a text that says when: a date or a timestamp.
+pub(super) fn time_of(value: &str) -> Option<&'static str> {
+    match is_date(value) {
+        true => Some("date"),
+        false => timestamp_of(value),
     }
 }
 
@@ -246,9 +252,9 @@ pub(super) fn is_date(value: &str) -> bool {
     (1..=days).contains(&day)
 }
 
-/// `timestamp` for `2024-01-31T12:00:00.5Z` and the like, else `string`.
-fn timestamp_of(value: &str) -> &'static str {
-    let Some((date, time)) = value.get(..10).zip(value.get(11..)) else { return "string" };
+/// `timestamp` for `2024-01-31T12:00:00.5Z` and the like.
+fn timestamp_of(value: &str) -> Option<&'static str> {
+    let (date, time) = value.get(..10).zip(value.get(11..))?;
     let separated = matches!(value.as_bytes().get(10), Some(b'T' | b' '));
     let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
     let (time, zone) = time.split_at(zone);
@@ -267,9 +273,9 @@ fn timestamp_of(value: &str) -> &'static str {
         || zone.eq_ignore_ascii_case("z")
         || zone.len() == 6 && zone.as_bytes()[3] == b':';
     match is_date(date) && separated && is_clock && is_fraction && is_zone {
-        true if fraction.len() > 6 => "timestamp(9)",
-        true => "timestamp",
-        false => "string",
+        true if fraction.len() > 6 => Some("timestamp(9)"),
+        true => Some("timestamp"),
+        false => None,
     }
 }
 

@@ -178,6 +178,19 @@ pub enum Phase {
     Applying,
 }
 
+/// A line for people who wait.
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { phase, location, objects, tables } = self;
+        match phase {
+            Phase::Listing => write!(f, "listing {location}: {objects} objects"),
+            Phase::Sampling => write!(f, "sampling files in {location}: {objects} objects listed"),
+            Phase::Comparing => write!(f, "comparing {tables} tables with the catalog"),
+            Phase::Applying => write!(f, "changing the catalog: {tables} tables found"),
+        }
+    }
+}
+
 /// Messages in a queue's folder.
 pub(super) struct Messages {
     pub(super) store: Arc<dyn ObjectStore>,

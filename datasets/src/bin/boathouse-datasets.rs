@@ -32,6 +32,9 @@ enum DataSet {
         /// At 1, about 300,000 listens by 20,000 users.
         #[arg(long, default_value_t = 1.0, value_parser = scale)]
         scale: f64,
+        /// Write CSV and JSON as a raw zone has them, instead of Parquet.
+        #[arg(long)]
+        raw: bool,
         /// The folder to write to; it is created if need be.
         dir: PathBuf,
     },
@@ -67,7 +70,10 @@ fn run(data_set: DataSet) -> Result<()> {
         DataSet::Nycflights13 { dir } => {
             nycflights13::write_to(&dir).map_err(|source| Error::Write { path: dir, source })
         }
-        DataSet::Amp { seed, scale, dir } => write_amp(&Amp::new(seed, scale), &dir, &mut progress),
+        DataSet::Amp { seed, scale, raw: true, dir } => Amp::new(seed, scale).write_raw(&dir),
+        DataSet::Amp { seed, scale, raw: false, dir } => {
+            write_amp(&Amp::new(seed, scale), &dir, &mut progress)
+        }
         DataSet::Tpch { scale, dir } => write_tpch(scale, &dir, &mut progress),
     }
 }

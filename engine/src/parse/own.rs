@@ -1,12 +1,21 @@
-//! Statements that DataFusion's grammar doesn't have.
+//! Statements that DataFusion's grammar doesn't have, or not all of.
+
+mod alter_table;
+mod column;
+mod create_table;
+mod maintenance;
 
 use std::collections::BTreeMap;
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
-use super::{Parsed, fold, name_parts};
+pub(crate) use alter_table::{AlterTable, ColumnChange, TableChange};
+pub(crate) use column::{ColumnDefinition, ColumnType, ConstraintKind, TableConstraint};
+pub(crate) use create_table::{CreateTable, check_forms};
+pub(crate) use maintenance::{Converted, Maintenance};
+
+use super::{BoathouseDialect, Parsed, fold, name_parts};
 use crate::{Error, Result};
 
 /// A statement about crawlers.
@@ -65,7 +74,7 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
     let words: Vec<String> = tokens
         .iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-        .take(3)
+        .take(4)
         .map(|token| token.token.to_string().to_ascii_uppercase())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -73,7 +82,7 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
     let parsed = match words.as_slice() {
         ["SHOW", "PARTITIONS", ..] => Parsed::ShowPartitions(own.skip(2).table()?),
         ["REFRESH", "TABLE", ..] => Parsed::RefreshTable(own.skip(2).table()?),
-        ["MSCK", "REPAIR", "TABLE"] => Parsed::RefreshTable(own.skip(3).table()?),
+        ["MSCK", "REPAIR", "TABLE", ..] => Parsed::RefreshTable(own.skip(3).table()?),
         ["CREATE", "CRAWLER", ..] => Parsed::Crawler(own.skip(2).create_crawler()?),
         ["DROP", "CRAWLER", ..] => Parsed::Crawler(own.skip(2).drop_crawler()?),
         ["SHOW", "CRAWLERS", ..] => {
@@ -82,11 +91,31 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Result<Option<Parsed>> {
         }
         ["CRAWL", ..] => Parsed::Crawler(own.skip(1).crawl(false)?),
         ["EXPLAIN", "CRAWL", ..] => Parsed::Crawler(own.skip(2).crawl(true)?),
-        ["ALTER", "TABLE", ..] => match own.skip(2).alter_partitions()? {
-            Some(alter) => Parsed::AlterPartitions(alter),
+        ["COPY", ..] => match own.skip(1).copy()? {
+            Some(copy) => Parsed::Copy(copy),
             None => return Ok(None),
         },
-        _ => return Ok(None),
+        ["UNLOAD", ..] => Parsed::Unload(own.skip(1).unload()?),
+        ["ALTER", "TABLE", ..] => match own.skip(2).alter_partitions()? {
+            Some(alter) => Parsed::AlterPartitions(alter),
+            None => {
+                own = Own::new(tokens);
+                own.skip(2).alter_table()?
+            }
+        },
+        ["CREATE", "TABLE", ..] => {
+            own = Own::with_query(tokens)?;
+            own.skip(2).create_table(false)?
+        }
+        ["CREATE", "OR", "REPLACE", "TABLE"] => {
+            own = Own::with_query(tokens)?;
+            own.skip(4).create_table(true)?
+        }
+        ["COMMENT", "ON", ..] => own.skip(2).comment_on()?,
+        words => match maintenance::statement(words, &mut own)? {
+            Some(statement) => Parsed::Maintenance(statement),
+            None => return Ok(None),
+        },
     };
     own.end()?;
     Ok(Some(parsed))
@@ -129,11 +158,19 @@ fn is_merge(tokens: &[TokenWithSpan]) -> bool {
     first.is_some_and(|token| is_word(&token.token, "MERGE"))
 }
 
-struct Own<'a>(Parser<'a>);
+pub(super) struct Own<'a>(pub(super) Parser<'a>);
 
 impl Own<'_> {
     fn new(tokens: &[TokenWithSpan]) -> Self {
-        Self(Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens.to_vec()))
+        let parser = Parser::new(&BoathouseDialect).with_recursion_limit(super::NESTING_MAX);
+        Self(parser.with_tokens_with_locations(tokens.to_vec()))
+    }
+
+    /// Of a statement that has a query in it.
+    fn with_query(tokens: &[TokenWithSpan]) -> Result<Self> {
+        let mut tokens = tokens.to_vec();
+        super::spellings::translate(&mut tokens);
+        Ok(Self::new(&super::versions::fold_clauses(tokens)?))
     }
 
     fn skip(&mut self, tokens: usize) -> &mut Self {
@@ -144,7 +181,7 @@ impl Own<'_> {
     }
 
     /// Whether these words come next; they are taken then.
-    fn takes(&mut self, words: &[&str]) -> bool {
+    pub(super) fn takes(&mut self, words: &[&str]) -> bool {
         for (taken, word) in words.iter().enumerate() {
             if !is_word(&self.0.next_token().token, word) {
                 for _ in 0..=taken {
@@ -156,23 +193,23 @@ impl Own<'_> {
         true
     }
 
-    fn expect(&mut self, word: &str) -> Result<()> {
+    pub(super) fn expect(&mut self, word: &str) -> Result<()> {
         match self.takes(&[word]) {
             true => Ok(()),
             false => Err(self.expected(word)),
         }
     }
 
-    fn expected(&self, what: &str) -> Error {
+    pub(super) fn expected(&self, what: &str) -> Error {
         let fault = self.0.expected::<()>(what, self.0.peek_token()).err();
         Error::from(fault.unwrap_or_else(|| ParserError::ParserError(format!("expected {what}"))))
     }
 
-    fn table(&mut self) -> Result<Vec<String>> {
+    pub(super) fn table(&mut self) -> Result<Vec<String>> {
         Ok(name_parts(&self.0.parse_object_name(false)?))
     }
 
-    fn name(&mut self) -> Result<String> {
+    pub(super) fn name(&mut self) -> Result<String> {
         Ok(fold(&self.0.parse_identifier()?))
     }
 
@@ -297,7 +334,7 @@ impl Own<'_> {
     }
 }
 
-fn is_word(token: &Token, word: &str) -> bool {
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
     match token {
         Token::Word(found) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
         _ => false,

@@ -84,6 +84,18 @@ pub(crate) async fn discover(
     let location = location_url(wanted.location)?;
     let store = stores.store(&location)?;
     let (location, metas) = list(store.as_ref(), location, wanted.format).await?;
+    describe(stores, state, wanted, location, metas).await
+}
+
+/// What `discover` finds of files that are listed already.
+pub(crate) async fn describe(
+    stores: &Stores,
+    state: &SessionState,
+    wanted: Wanted<'_>,
+    location: Url,
+    metas: Vec<ObjectMeta>,
+) -> Result<Found> {
+    let store = stores.store(&location)?;
     let files = with_values(&location, metas)?;
     let key_names = key_names(&files, wanted.keys.as_deref())?;
     let (found, statistics) = match wanted.format {
@@ -159,7 +171,8 @@ async fn list(
     Ok((folder, chosen))
 }
 
-async fn list_pattern(
+/// The files that a pattern matches, and the folder that it begins with.
+pub(crate) async fn list_pattern(
     store: &dyn ObjectStore,
     location: &Url,
     missing: impl Fn(&Url) -> Error,
@@ -190,7 +203,7 @@ fn percent_decoded(url: &Url) -> String {
 }
 
 /// Spark, Hive and Delta hide files and folders by their first character.
-fn is_visible(path: &Path, base: &Path) -> bool {
+pub(crate) fn is_visible(path: &Path, base: &Path) -> bool {
     path.prefix_match(base).is_some_and(|mut parts| {
         parts.all(|part| {
             let name = part.as_ref();
@@ -201,19 +214,22 @@ fn is_visible(path: &Path, base: &Path) -> bool {
 
 fn with_values(location: &Url, metas: Vec<ObjectMeta>) -> Result<Vec<File>> {
     let base = store_path(location)?;
-    let files = metas.into_iter().map(|meta| {
-        let mut values = Vec::new();
-        if let Some(parts) = meta.location.prefix_match(&base) {
-            let folders: Vec<_> = parts.collect();
-            for folder in folders.iter().take(folders.len().saturating_sub(1)) {
-                if let Some((key, value)) = folder.as_ref().split_once('=') {
-                    values.push((key.to_lowercase(), decoded(value)));
-                }
-            }
-        }
-        File { meta, values }
-    });
+    let files =
+        metas.into_iter().map(|meta| File { values: path_values(&meta.location, &base), meta });
     Ok(files.collect())
+}
+
+/// The values in the `key=value` folders between `base` and a file.
+pub(crate) fn path_values(path: &Path, base: &Path) -> Vec<(String, Option<String>)> {
+    let Some(parts) = path.prefix_match(base) else { return Vec::new() };
+    let folders: Vec<_> = parts.collect();
+    let folders = folders.iter().take(folders.len().saturating_sub(1));
+    folders
+        .filter_map(|folder| {
+            let (key, value) = folder.as_ref().split_once('=')?;
+            Some((key.to_lowercase(), decoded(value)))
+        })
+        .collect()
 }
 
 /// A value as Hive writes it into a path.
@@ -503,7 +519,7 @@ fn canonical(text: Option<&str>, key: &Field, path: &str) -> Result<Option<Strin
 }
 
 /// Whether the folder holds a Delta table.
-pub(super) async fn has_delta_log(stores: &Stores, folder: &Url) -> Result<bool> {
+pub(crate) async fn has_delta_log(stores: &Stores, folder: &Url) -> Result<bool> {
     let log = store_path(folder)?.join("_delta_log");
     let store = stores.store(folder)?;
     Ok(store.list(Some(&log)).try_next().await?.is_some())

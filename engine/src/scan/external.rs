@@ -170,6 +170,8 @@ fn add_files(
             },
             partition_values: values.clone(),
             statistics: statistics.map(|kept| Arc::new(from_catalog(kept, layout.file_schema()))),
+            leaves: None,
+            deletion: None,
         });
     }
     Ok(())

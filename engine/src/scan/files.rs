@@ -1,20 +1,27 @@
 //! The files of a table with what is known of each, and which of them a filter can't match.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use boathouse_catalog as catalog;
 use datafusion::catalog::Session as PlanSession;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, DFSchema, ScalarValue, Statistics};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{
+    Column, ColumnStatistics, DFSchema, Result as DataFusionResult, ScalarValue, Statistics,
+};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::PhysicalExpr;
 use object_store::ObjectMeta;
 
+use super::columns::field_access;
+use super::delta::DeletionVector;
 use crate::{Error, Result};
 
 /// One data file of a table.
@@ -23,12 +30,87 @@ pub(crate) struct ScanFile {
     pub(crate) meta: ObjectMeta,
     /// One for each partition key, of the key's type.
     pub(crate) partition_values: Arc<[ScalarValue]>,
-    /// Of the columns in the file: the table's without its partition keys, in order. Minimum and
-    /// maximum are bounds where they are inexact.
+    /// Of the columns in the file: the table's without its partition keys, in order. Those of the
+    /// keys may follow. Minimum and maximum are bounds where they are inexact. Rows that are
+    /// deleted aren't counted.
     pub(crate) statistics: Option<Arc<Statistics>>,
+    /// Of the fields in structs, in the order of the table's [`Leaves`].
+    pub(crate) leaves: Option<Arc<[ColumnStatistics]>>,
+    /// Which rows of the file are deleted.
+    pub(crate) deletion: Option<Arc<DeletionVector>>,
 }
 
-/// The items whose partition values satisfy `filters`, which name partition keys only.
+/// The fields in structs of a table, at any depth, that aren't structs themselves: their paths and
+/// types.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves(Vec<(Vec<String>, DataType)>);
+
+impl Leaves {
+    pub(crate) fn of(schema: &Schema) -> Self {
+        let mut leaves = Self::default();
+        for field in schema.fields() {
+            leaves.add(&[field.name().clone()], field.data_type());
+        }
+        leaves
+    }
+
+    fn add(&mut self, path: &[String], data_type: &DataType) {
+        let DataType::Struct(fields) = data_type else { return };
+        for field in fields {
+            let path: Vec<String> = path.iter().cloned().chain([field.name().clone()]).collect();
+            match field.data_type() {
+                inner if inner.is_nested() => self.add(&path, inner),
+                leaf => self.0.push((path, leaf.clone())),
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[String], &DataType)> {
+        self.0.iter().map(|(path, data_type)| (path.as_slice(), data_type))
+    }
+
+    fn position(&self, column: &str, path: &[&str]) -> Option<usize> {
+        let wanted = std::iter::once(column).chain(path.iter().copied());
+        self.0.iter().position(|(path, _)| path.iter().map(String::as_str).eq(wanted.clone()))
+    }
+
+    /// The columns of `schema`, and then a column for each leaf, of a name that no column has.
+    fn flattened(&self, schema: &Schema) -> SchemaRef {
+        let leaves = self.0.iter().enumerate();
+        let leaves = leaves.map(|(index, (_, data_type))| {
+            Arc::new(Field::new(leaf_name(index), data_type.clone(), true))
+        });
+        Arc::new(Schema::new(schema.fields().iter().cloned().chain(leaves).collect::<Fields>()))
+    }
+
+    /// The expression with a column for each access to a leaf. `columns` come before the leaves.
+    fn flatten(
+        &self,
+        expr: Arc<dyn PhysicalExpr>,
+        columns: usize,
+    ) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
+        let leaf = |expr: Arc<dyn PhysicalExpr>| {
+            let access = field_access(&expr);
+            let index = access.and_then(|(column, path)| self.position(column.name(), &path));
+            Ok(match index {
+                Some(index) => {
+                    let column = PhysicalColumn::new(&leaf_name(index), columns + index);
+                    let column: Arc<dyn PhysicalExpr> = Arc::new(column);
+                    Transformed::new(column, true, TreeNodeRecursion::Jump)
+                }
+                None => Transformed::no(expr),
+            })
+        };
+        expr.transform_down(leaf).data()
+    }
+}
+
+fn leaf_name(index: usize) -> String {
+    format!("\0leaf {index}")
+}
+
+/// The items whose partition values satisfy `filters`, which name partition keys only. Items that
+/// share their values are looked at once.
 pub(crate) fn in_partitions<T>(
     state: &dyn PlanSession,
     items: Vec<T>,
@@ -40,23 +122,43 @@ pub(crate) fn in_partitions<T>(
     if items.is_empty() {
         return Ok(items);
     }
+    let mut numbers: HashMap<*const ScalarValue, usize> = HashMap::new();
+    let mut partitions: Vec<&[ScalarValue]> = Vec::new();
+    let number_of: Vec<usize> = items
+        .iter()
+        .map(|item| {
+            let values = values(item);
+            *numbers.entry(values.as_ptr()).or_insert_with(|| {
+                partitions.push(values);
+                partitions.len() - 1
+            })
+        })
+        .collect();
+    let matches = matching(state, &partitions, partition_schema, filter)?;
+    let kept =
+        number_of.into_iter().map(|number| matches.is_valid(number) && matches.value(number));
+    let kept: Vec<bool> = kept.collect();
+    Ok(items.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(item, _)| item).collect())
+}
+
+/// Which of the partitions satisfy the filter.
+fn matching(
+    state: &dyn PlanSession,
+    partitions: &[&[ScalarValue]],
+    partition_schema: &SchemaRef,
+    filter: Expr,
+) -> Result<BooleanArray> {
     let columns = (0..partition_schema.fields().len())
         .map(|key| {
-            let column = items.iter().map(|item| values(item)[key].clone());
+            let column = partitions.iter().map(|values| values[key].clone());
             Ok(ScalarValue::iter_to_array(column)?)
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
     let batch = RecordBatch::try_new(partition_schema.clone(), columns)?;
     let schema = DFSchema::try_from(partition_schema.as_ref().clone())?;
     let filter = state.create_physical_expr(filter, &schema)?;
-    let matches = filter.evaluate(&batch)?.into_array(items.len())?;
-    let matches = matches.as_boolean();
-    Ok(items
-        .into_iter()
-        .enumerate()
-        .filter(|(index, _)| matches.is_valid(*index) && matches.value(*index))
-        .map(|(_, item)| item)
-        .collect())
+    let matches = filter.evaluate(&batch)?.into_array(partitions.len())?;
+    Ok(matches.as_boolean().clone())
 }
 
 /// The files that may hold a row which satisfies `filters`, by their statistics.
@@ -64,6 +166,7 @@ pub(crate) fn by_statistics(
     state: &dyn PlanSession,
     files: Vec<ScanFile>,
     file_schema: &SchemaRef,
+    leaves: &Leaves,
     filters: &[Expr],
 ) -> Result<Vec<ScanFile>> {
     let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
@@ -72,49 +175,64 @@ pub(crate) fn by_statistics(
     }
     let schema = DFSchema::try_from(file_schema.as_ref().clone())?;
     let filter = state.create_physical_expr(filter, &schema)?;
+    let filter = leaves.flatten(filter, file_schema.fields().len())?;
+    let flattened = leaves.flattened(file_schema);
     let Ok(predicate) =
-        PruningPredicateBuilder::new().with_file_schema(file_schema.clone()).try_build(filter)
+        PruningPredicateBuilder::new().with_file_schema(flattened.clone()).try_build(filter)
     else {
         return Ok(files);
     };
     if predicate.always_true() {
         return Ok(files);
     }
-    let kept = predicate.prune(&FileBounds { files: &files, schema: file_schema })?;
+    let kept = predicate.prune(&FileBounds {
+        files: &files,
+        columns: file_schema.fields().len(),
+        schema: &flattened,
+    })?;
     Ok(files.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect())
 }
 
 /// The statistics of files, a container each.
 struct FileBounds<'a> {
     files: &'a [ScanFile],
+    /// How many columns of the schema are those of the files; then the leaves come.
+    columns: usize,
     schema: &'a SchemaRef,
 }
 
 impl FileBounds<'_> {
+    fn statistics(&self, file: usize, column: usize) -> Option<&ColumnStatistics> {
+        let file = self.files.get(file)?;
+        match column.checked_sub(self.columns) {
+            Some(leaf) => file.leaves.as_ref()?.get(leaf),
+            None => file.statistics.as_ref()?.column_statistics.get(column),
+        }
+    }
+
     fn column(
         &self,
         column: &Column,
-        pick: impl Fn(&ColumnStatistics) -> Option<ScalarValue>,
+        pick: impl Fn(&ColumnStatistics) -> Option<&ScalarValue>,
     ) -> Option<ArrayRef> {
         let (index, field) = self.schema.column_with_name(&column.name)?;
         let null = ScalarValue::try_from(field.data_type()).ok()?;
-        let values = self.files.iter().map(|file| {
-            let statistics = file.statistics.as_ref()?.column_statistics.get(index)?;
-            pick(statistics).filter(|value| value.data_type() == null.data_type())
+        let values = (0..self.files.len()).map(|file| {
+            let value = self.statistics(file, index).and_then(&pick);
+            let value = value.filter(|value| &value.data_type() == field.data_type());
+            value.unwrap_or(&null).clone()
         });
-        let values: Vec<ScalarValue> =
-            values.map(|value| value.unwrap_or_else(|| null.clone())).collect();
         ScalarValue::iter_to_array(values).ok()
     }
 }
 
 impl PruningStatistics for FileBounds<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.column(column, |statistics| statistics.min_value.get_value().cloned())
+        self.column(column, |statistics| statistics.min_value.get_value())
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.column(column, |statistics| statistics.max_value.get_value().cloned())
+        self.column(column, |statistics| statistics.max_value.get_value())
     }
 
     fn num_containers(&self) -> usize {
@@ -123,9 +241,9 @@ impl PruningStatistics for FileBounds<'_> {
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
         let (index, _) = self.schema.column_with_name(&column.name)?;
-        let counts = self.files.iter().map(|file| {
-            let statistics = file.statistics.as_ref()?.column_statistics.get(index)?;
-            statistics.null_count.get_value().map(|count| *count as u64)
+        let counts = (0..self.files.len()).map(|file| {
+            let count = self.statistics(file, index)?.null_count.get_value();
+            count.map(|count| *count as u64)
         });
         Some(Arc::new(counts.collect::<UInt64Array>()))
     }
@@ -140,6 +258,30 @@ impl PruningStatistics for FileBounds<'_> {
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
+    }
+}
+
+/// The statistics of a file's columns, and then those of its partition's values.
+pub(crate) fn with_keys(statistics: &Statistics, values: &[ScalarValue]) -> Statistics {
+    let mut all = statistics.clone();
+    all.column_statistics.extend(values.iter().map(|value| key_statistics(value, all.num_rows)));
+    all
+}
+
+/// All rows of a file have its partition's value.
+pub(crate) fn key_statistics(value: &ScalarValue, rows: Precision<usize>) -> ColumnStatistics {
+    let width = value.data_type().primitive_width().map_or(Precision::Absent, Precision::Exact);
+    let byte_size = rows.multiply(&width);
+    if value.is_null() {
+        return ColumnStatistics { null_count: rows, byte_size, ..ColumnStatistics::new_unknown() };
+    }
+    ColumnStatistics {
+        null_count: Precision::Exact(0),
+        min_value: Precision::Exact(value.clone()),
+        max_value: Precision::Exact(value.clone()),
+        distinct_count: Precision::Exact(1),
+        byte_size,
+        ..ColumnStatistics::new_unknown()
     }
 }
 

@@ -1,25 +1,33 @@
 //! The scan: a table's files, pruned before any of them is read, as plain file scans.
 
+mod candidates;
+mod changes;
 mod columns;
 mod delta;
 mod discover;
 mod external;
 mod files;
 mod format;
+mod given;
 mod iceberg;
+mod parallel;
 mod projection;
+mod relabel;
 mod rewrite;
 mod storage;
 mod text;
+mod travel;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use boathouse_catalog::{Format, PartitionFilter, Table};
 use datafusion::catalog::{Session as PlanSession, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::{DataFusionError, Result as DataFusionResult, Statistics};
 use datafusion::datasource::TableType as ProviderType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -33,25 +41,38 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use url::Url;
 
-pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions};
-pub(crate) use discover::{Wanted, discover};
+pub(crate) use candidates::delta_files;
+pub(crate) use changes::Changes;
+pub(crate) use delta::{DeltaSnapshot, DeltaTables, delta_partitions, delta_url};
+pub(crate) use discover::{
+    Found, Wanted, describe, discover, has_delta_log, is_visible, list_pattern, path_values,
+};
 pub(crate) use files::{ScanFile, partition_value, to_catalog};
-pub(crate) use format::{by_extension, by_name, options};
+pub(crate) use format::{by_extension, by_name, compression, options};
+pub(crate) use given::GivenFiles;
 pub(crate) use iceberg::IcebergTables;
+pub(crate) use parallel::in_parallel;
 pub(crate) use projection::{Projection, is_projected};
+pub(crate) use relabel::relabel_batch;
 pub(crate) use rewrite::{DeltaFiles, FILE, ROW};
 pub(crate) use storage::{Reading, format_of, location_of, reading};
+pub(crate) use travel::{delta_at, delta_table};
 
+use crate::analyzed::Analyzed;
+use crate::commit::{AppTransaction, Append};
 use crate::engine::Engine;
 use columns::Matching;
+use files::Leaves;
 
 use crate::resolve::{catalog_schema, check_types};
+use crate::rules::Rules;
 use crate::session::Session;
 use crate::stores::{folder_url, location_url, store_root};
 use crate::write::Target;
 use crate::{Error, Result};
 
 /// A table of the lake at one version, as a query reads it.
+#[derive(Clone)]
 pub(crate) struct LakeTable {
     pub(crate) name: String,
     engine: Engine,
@@ -62,26 +83,34 @@ pub(crate) struct LakeTable {
     format: Format,
     reading: Reading,
     matching: Matching,
+    /// Fields in structs whose statistics are known.
+    leaves: Arc<Leaves>,
     root: Url,
     source: Source,
+    /// Whether the statement reads it: set when a scan of it is planned.
+    read: Arc<AtomicBool>,
+    /// What rows that are written are to be, where that is known.
+    rules: Option<Arc<Rules>>,
+    /// What ANALYZE or others told the catalog of the columns.
+    analyzed: Option<Arc<Analyzed>>,
 }
 
+#[derive(Clone)]
 enum Source {
     /// Files of the catalog's partitions, looked up when the filter is known.
     Catalog(Box<CatalogFiles>),
     /// Files that are known already.
     Files { files: Arc<Vec<ScanFile>>, delta: Option<Arc<DeltaSnapshot>> },
-    /// Deletion vectors or column mapping.
-    Mapped { provider: Arc<dyn TableProvider>, delta: Arc<DeltaSnapshot> },
 }
 
 /// Where the files of a catalog table are.
+#[derive(Clone)]
 pub(crate) struct CatalogFiles {
     table: Table,
     format: Format,
     location: Url,
     /// The partitions, where they aren't the catalog's.
-    projection: Option<Projection>,
+    projection: Option<Arc<Projection>>,
 }
 
 /// How much of a table a scan reads; EXPLAIN shows it.
@@ -104,7 +133,8 @@ impl LakeTable {
         let shared = session.engine.shared();
         let (format, location) = storage::find(&shared.stores, &table).await?;
         let name = table.name.to_string();
-        match format {
+        let analyzed = Analyzed::of(&shared.catalog, &table).await?;
+        let opened = match format {
             Format::Delta => Self::open_delta(session, name.clone(), folder_url(location.clone()))
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
@@ -112,7 +142,8 @@ impl LakeTable {
                 .await
                 .map_err(|error| error.about(format!("table \"{name}\" ({location})"))),
             _ => Self::open_files(session, table, format, location),
-        }
+        };
+        Ok(Self { analyzed: analyzed.map(Arc::new), ..opened? })
     }
 
     /// A table of plain files.
@@ -122,7 +153,7 @@ impl LakeTable {
         let keys = key_fields(&table)?;
         let layout = layout(&columns, keys, format);
         let reading = reading(&table.name.to_string(), &table.spec, format)?;
-        let projection = Projection::of(&table)?;
+        let projection = Projection::of(&table)?.map(Arc::new);
         Ok(Self {
             name: table.name.to_string(),
             engine: session.engine.clone(),
@@ -131,8 +162,12 @@ impl LakeTable {
             format,
             reading,
             matching: Matching::Name,
+            leaves: Arc::default(),
             root: store_root(&location)?,
             source: Source::Catalog(Box::new(CatalogFiles { table, format, location, projection })),
+            read: Arc::default(),
+            rules: None,
+            analyzed: None,
         })
     }
 
@@ -140,35 +175,37 @@ impl LakeTable {
     pub(crate) async fn open_delta(session: &Session, name: String, url: Url) -> Result<Self> {
         let shared = session.engine.shared();
         let delta = shared.delta_tables.newest(shared, &url).await?;
-        let is_key = |field: &FieldRef| delta.partition_columns.iter().any(|k| k == field.name());
-        let columns: Vec<FieldRef> =
-            delta.schema.fields().iter().filter(|field| !is_key(field)).cloned().collect();
-        let keys = delta
-            .partition_columns
-            .iter()
-            .map(|key| Ok(Arc::new(delta.schema.field_with_name(key)?.clone())))
-            .collect::<Result<Vec<FieldRef>>>()?;
-        let layout = layout(&Schema::new(columns), keys, Format::Delta);
-        let (source, schema) = match delta.files(layout.file_schema()).await? {
-            delta::Files::Plain(files) => {
-                let schema = in_order_of(layout.table_schema(), &delta.schema)?;
-                (Source::Files { files, delta: Some(delta) }, schema)
-            }
-            delta::Files::Mapped(provider) => {
-                let schema = provider.schema();
-                (Source::Mapped { provider, delta }, schema)
-            }
+        Self::of_snapshot(session, name, delta).await
+    }
+
+    /// A Delta table at the version of `delta`.
+    pub(crate) async fn of_snapshot(
+        session: &Session,
+        name: String,
+        delta: Arc<DeltaSnapshot>,
+    ) -> Result<Self> {
+        let layout = delta.layout()?;
+        // A rule that isn't understood matters to those alone who write.
+        let rules = delta.rules(session.engine.shared()).ok();
+        let files = delta.files(layout.file_schema()).await?;
+        let matching = match &delta.mapping {
+            Some(mapping) => Matching::Mapped(mapping.clone()),
+            None => Matching::Name,
         };
         Ok(Self {
             name,
             engine: session.engine.clone(),
-            schema,
+            schema: in_order_of(layout.table_schema(), &delta.schema)?,
             layout,
             format: Format::Delta,
             reading: Reading::default(),
-            matching: Matching::Name,
-            root: store_root(&url)?,
-            source,
+            matching,
+            leaves: files.leaves.clone(),
+            root: store_root(&delta.url)?,
+            source: Source::Files { files: files.all.clone(), delta: Some(delta) },
+            read: Arc::default(),
+            rules,
+            analyzed: None,
         })
     }
 
@@ -185,8 +222,12 @@ impl LakeTable {
             format: Format::Iceberg,
             reading: Reading::default(),
             matching: Matching::Id(found.ids.clone()),
+            leaves: Arc::default(),
             root: found.root.clone(),
             source: Source::Files { files: found.files.clone(), delta: None },
+            read: Arc::default(),
+            rules: None,
+            analyzed: None,
         })
     }
 
@@ -222,9 +263,27 @@ impl LakeTable {
             format,
             reading: Reading { options: parameters, null: None },
             matching: Matching::Name,
+            leaves: Arc::default(),
             root: store_root(&found.location)?,
             source: Source::Files { files: Arc::new(files), delta: None },
+            read: Arc::default(),
+            rules: None,
+            analyzed: None,
         })
+    }
+
+    /// The table as rows are put into it: NULL stands for values that the table makes itself, so
+    /// that what must not be NULL is known when the rows are written.
+    pub(crate) fn as_target(mut self) -> Self {
+        let fields = self.schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self
+    }
+
+    /// What rows that are written are to be, where that is known.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// Where rows for this table go.
@@ -234,9 +293,7 @@ impl LakeTable {
                 source.check_insert(&self.engine).await?;
                 source.write_target()
             }
-            Source::Files { delta: Some(delta), .. } | Source::Mapped { delta, .. } => {
-                Target::delta(delta.clone())
-            }
+            Source::Files { delta: Some(delta), .. } => Target::delta(delta.clone()),
             Source::Files { .. } if self.format == Format::Iceberg => {
                 Err(Error::unsupported(format!("INSERT INTO the Iceberg table \"{}\"", self.name))
                     .with_hint("Write to it with a tool that has Iceberg, such as PyIceberg."))
@@ -261,9 +318,6 @@ impl LakeTable {
                 return files.await;
             }
             Source::Files { files, .. } => files,
-            Source::Mapped { .. } => {
-                return Err(Error::internal("a mapped table has no file list"));
-            }
         };
         let keys = rewrite::own_keys(&self.layout);
         let partitions = |files: &[ScanFile]| match keys {
@@ -322,7 +376,8 @@ impl LakeTable {
             })
             .cloned()
             .collect();
-        let mut files = files::by_statistics(state, files, columns, &only_columns)?;
+        let files = files.into_iter().filter(has_rows).collect();
+        let mut files = files::by_statistics(state, files, columns, &self.leaves, &only_columns)?;
         if let (Some(limit), true) = (limit, data_filters.is_empty()) {
             files = enough_for(files, limit);
         }
@@ -340,7 +395,7 @@ impl LakeTable {
         for (compression, files) in by_compression(files, self.format) {
             let options = state.default_table_options();
             let reader = format::reader(self.format, &self.reading.options, compression, options)?;
-            let (groups, statistics) = self.groups(state, files, &report)?;
+            let (groups, statistics) = self.groups(state, files, &report).await?;
             let source = reader.file_source(read.clone());
             let url = ObjectStoreUrl::parse(self.root.as_str())?;
             let config = FileScanConfigBuilder::new(url, source)
@@ -365,39 +420,62 @@ impl LakeTable {
         }
     }
 
-    fn groups(
+    async fn groups(
         &self,
         state: &dyn PlanSession,
         files: Vec<ScanFile>,
         report: &ScanReport,
     ) -> Result<(Vec<FileGroup>, Statistics)> {
-        let report = Arc::new(report.clone());
+        let store = self.engine.shared().stores.store(&self.root)?;
+        let selections = delta::selections(&store, &files).await?;
         let unknown = Arc::new(Statistics::new_unknown(self.layout.file_schema()));
-        let files: Vec<PartitionedFile> = files
+        let mut files: Vec<PartitionedFile> = files
             .into_iter()
-            .map(|file| {
-                PartitionedFile::new_from_meta(file.meta)
-                    .with_partition_values(file.partition_values.to_vec())
-                    .with_statistics(file.statistics.unwrap_or_else(|| unknown.clone()))
-                    .with_extension(report.clone())
+            .zip(selections)
+            .map(|(file, selection)| {
+                let scanned = self.partitioned(file, &unknown);
+                match selection {
+                    Some(selection) => scanned.with_extension(selection),
+                    None => scanned,
+                }
             })
-            .map(|file| rewrite::with_made_columns(file, &self.layout))
             .collect();
-        let statistics = self.merged(&files)?;
+        // One has it for all: extensions of many files are slow to copy.
+        if let Some(first) = files.first_mut() {
+            first.extensions.insert(Arc::new(report.clone()));
+        }
         let groups = FileGroup::new(files)
             .split_files(state.config().target_partitions())
             .into_iter()
             .map(|group| {
-                let statistics = self.merged(group.files())?;
-                Ok(group.with_statistics(Arc::new(statistics)))
+                let files = group.files().iter();
+                let merged = self.merged(files.filter_map(|file| file.statistics.as_deref()))?;
+                Ok(group.with_statistics(Arc::new(merged)))
             })
             .collect::<Result<Vec<FileGroup>>>()?;
+        let mut statistics = self.merged(groups.iter().filter_map(|g| g.file_statistics(None)))?;
+        if let Some(analyzed) = &self.analyzed {
+            analyzed.complete(&mut statistics, self.layout.table_schema());
+        }
         Ok((groups, statistics))
     }
 
-    fn merged(&self, files: &[PartitionedFile]) -> Result<Statistics> {
-        let statistics = files.iter().filter_map(|file| file.statistics.as_deref());
-        Ok(Statistics::try_merge_iter(statistics, self.layout.table_schema())?)
+    /// A file of a scan, with statistics of its columns and its partition's values.
+    fn partitioned(&self, file: ScanFile, unknown: &Arc<Statistics>) -> PartitionedFile {
+        let statistics = file.statistics.unwrap_or_else(|| unknown.clone());
+        let has_keys =
+            statistics.column_statistics.len() == self.layout.table_schema().fields().len();
+        let statistics = match has_keys {
+            true => statistics,
+            false => Arc::new(files::with_keys(&statistics, &file.partition_values)),
+        };
+        let scanned = PartitionedFile::new_from_meta(file.meta)
+            .with_partition_values(file.partition_values.to_vec());
+        PartitionedFile { statistics: Some(statistics), ..scanned }
+    }
+
+    fn merged<'a>(&self, parts: impl Iterator<Item = &'a Statistics>) -> Result<Statistics> {
+        Ok(Statistics::try_merge_iter(parts, self.layout.table_schema())?)
     }
 }
 
@@ -489,10 +567,18 @@ fn in_order_of(layout: &Schema, wanted: &Schema) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// How many partitions the files are of. Files of one mostly share its values.
 fn distinct_partitions(files: &[ScanFile], keys: usize) -> u64 {
+    let mut seen = std::collections::HashSet::new();
+    let firsts = files.iter().filter(|file| seen.insert(file.partition_values.as_ptr()));
     let values: std::collections::HashSet<_> =
-        files.iter().map(|file| file.partition_values.get(..keys)).collect();
+        firsts.map(|file| file.partition_values.get(..keys)).collect();
     values.len() as u64
+}
+
+/// Whether there may be rows in the file that aren't deleted.
+fn has_rows(file: &ScanFile) -> bool {
+    file.statistics.as_ref().is_none_or(|statistics| statistics.num_rows != Precision::Exact(0))
 }
 
 /// The first files that hold at least `limit` rows for certain.
@@ -556,24 +642,14 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        match &self.source {
-            Source::Mapped { provider, .. } => {
-                provider.scan(state, projection, filters, limit).await
-            }
-            Source::Catalog(_) | Source::Files { .. } => self
-                .plan_scan(state, projection, filters, limit)
-                .await
-                .map_err(DataFusionError::from),
-        }
+        self.read.store(true, Ordering::Release);
+        self.plan_scan(state, projection, filters, limit).await.map_err(DataFusionError::from)
     }
 
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        if let Source::Mapped { provider, .. } = &self.source {
-            return provider.supports_filters_pushdown(filters);
-        }
         let support = filters.iter().map(|filter| match self.is_partition_filter(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Inexact,
@@ -581,9 +657,13 @@ impl TableProvider for LakeTable {
         Ok(support.collect())
     }
 
+    fn get_column_default(&self, column: &str) -> Option<&Expr> {
+        self.rules.as_ref()?.default_of(column)
+    }
+
     async fn insert_into(
         &self,
-        _state: &dyn PlanSession,
+        state: &dyn PlanSession,
         input: Arc<dyn ExecutionPlan>,
         op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
@@ -593,7 +673,14 @@ impl TableProvider for LakeTable {
                 .into());
         }
         let target = self.write_target().await?;
-        Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, input))
+        let transaction = state.config().get_extension::<AppTransaction>();
+        let how = Append {
+            transaction: transaction.map(|transaction| transaction.as_ref().clone()),
+            read: self.read.clone(),
+        };
+        target.check(&how, &self.name)?;
+        let input = in_parallel(input, state.config_options())?;
+        Ok(crate::write::insert_plan(self.engine.clone(), &self.name, target, how, input))
     }
 }
 

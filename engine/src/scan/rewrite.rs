@@ -7,7 +7,6 @@ use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use boathouse_catalog::Format;
 use datafusion::catalog::Session as PlanSession;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::Expr;
 use parquet::arrow::RowNumber;
@@ -45,11 +44,6 @@ impl LakeTable {
                 self.check_properties(statement, delta)?;
                 Ok(DeltaFiles { delta: delta.clone(), files: files.clone() })
             }
-            Source::Mapped { delta, .. } => Err(Error::unsupported(format!(
-                "{statement} table \"{}\", which uses the Delta feature {}",
-                self.name,
-                mapped_feature(delta)
-            ))),
             Source::Files { delta: None, .. } if self.format == Format::Iceberg => {
                 refused("which is an Iceberg table".to_owned())
             }
@@ -86,7 +80,8 @@ impl LakeTable {
             if wanted(number) {
                 let values = file.partition_values.iter().cloned();
                 let values = values.chain([ScalarValue::UInt32(Some(number))]).collect();
-                placed.push(ScanFile { partition_values: values, ..file.clone() });
+                let statistics = Some(with_place(file, number, self.layout.file_schema()));
+                placed.push(ScanFile { partition_values: values, statistics, ..file.clone() });
             }
         }
         Ok(Self {
@@ -99,6 +94,10 @@ impl LakeTable {
             matching: self.matching.clone(),
             root: self.root.clone(),
             source: Source::Files { files: Arc::new(placed), delta: Some(of.delta.clone()) },
+            read: self.read.clone(),
+            rules: self.rules.clone(),
+            analyzed: None,
+            leaves: self.leaves.clone(),
         })
     }
 
@@ -142,8 +141,7 @@ impl DeltaFiles {
 
 /// Whether a property of the table is true.
 fn is_on(delta: &DeltaSnapshot, property: &str) -> bool {
-    let state = delta.table.snapshot().ok();
-    let value = state.and_then(|state| state.metadata().configuration().get(property).cloned());
+    let value = delta.metadata().configuration().get(property);
     value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
@@ -152,20 +150,16 @@ pub(super) fn own_keys(layout: &TableSchema) -> usize {
     layout.table_partition_cols().iter().filter(|key| key.name() != FILE).count()
 }
 
-/// The file with statistics that also cover the columns that its reader makes.
-pub(super) fn with_made_columns(
-    mut file: PartitionedFile,
-    layout: &TableSchema,
-) -> PartitionedFile {
-    let made = layout.virtual_columns().len();
-    if made > 0
-        && let Some(statistics) = &mut file.statistics
-    {
-        let mut all = Statistics::clone(statistics);
-        all.column_statistics.extend((0..made).map(|_| ColumnStatistics::new_unknown()));
-        *statistics = Arc::new(all);
+/// What is known of a file's columns, its partition's values and its rows' places.
+fn with_place(file: &ScanFile, number: u32, columns: &SchemaRef) -> Arc<Statistics> {
+    let known = file.statistics.as_deref().cloned();
+    let mut all = known.unwrap_or_else(|| Statistics::new_unknown(columns));
+    if all.column_statistics.len() == columns.fields().len() {
+        all = files::with_keys(&all, &file.partition_values);
     }
-    file
+    let number = files::key_statistics(&ScalarValue::UInt32(Some(number)), all.num_rows);
+    all.column_statistics.extend([number, ColumnStatistics::new_unknown()]);
+    Arc::new(all)
 }
 
 fn file_field() -> Field {
@@ -174,14 +168,4 @@ fn file_field() -> Field {
 
 fn row_field() -> Field {
     Field::new(ROW, DataType::Int64, true).with_extension_type(RowNumber)
-}
-
-fn mapped_feature(delta: &DeltaSnapshot) -> &'static str {
-    let mode = delta.table.snapshot().ok().and_then(|state| {
-        state.metadata().configuration().get("delta.columnMapping.mode").cloned()
-    });
-    match mode.as_deref() {
-        None | Some("none") => "deletionVectors",
-        Some(_) => "columnMapping",
-    }
 }

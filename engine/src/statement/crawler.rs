@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use boathouse_catalog::DocumentKind;
 use boathouse_catalog::crawler::{
-    self, CrawlPlan, CrawlState, CrawlerSpec, OnChange, OnDelete, Recrawl, Target,
+    self, CrawlPlan, CrawlerSpec, OnChange, OnDelete, Progress, Recrawl, Target,
 };
 
 use super::{Command, command, listing, text_batch, text_columns};
@@ -223,14 +223,15 @@ impl Command for Crawl {
     async fn run(&self, session: &Session) -> Result<Vec<RecordBatch>> {
         let shared = session.engine.shared();
         let (catalog, stores) = (&shared.catalog, shared.stores.as_ref());
+        let tell = |progress: &Progress| session.work.tell(progress.to_string());
         let rows = match self.plan_only {
             true => {
-                let plan = crawler::plan(catalog, stores, &self.name, &self.spec, &|_| {}).await?;
+                let plan = crawler::plan(catalog, stores, &self.name, &self.spec, &tell).await?;
                 planned(&plan)
             }
             false => {
                 let (_stop, stopped) = tokio::sync::watch::channel(false);
-                let run = crawler::run(catalog, stores, &self.name, &self.spec, stopped, &|_| {});
+                let run = crawler::run(catalog, stores, &self.name, &self.spec, stopped, &tell);
                 let crawl = run.await?;
                 if let Some(fault) = crawl.error {
                     let text = format!("the crawl of \"{}\" failed: {fault}", self.name);
@@ -245,12 +246,21 @@ impl Command for Crawl {
     }
 }
 
-/// The changes of a plan, and then what it says about what it leaves alone.
+/// The changes of a plan, then the columns that are not what the catalog says, then why folders
+/// are tables or not.
 fn planned(plan: &CrawlPlan) -> Vec<Vec<Option<String>>> {
-    let steps = plan.steps.iter();
-    steps
-        .map(|step| row(step.table.to_string(), step.action.as_str(), step.reason.clone()))
-        .collect()
+    let steps = plan
+        .steps
+        .iter()
+        .map(|step| row(step.table.to_string(), step.action.as_str(), step.reason.clone()));
+    let drift = plan
+        .drift
+        .iter()
+        .map(|drift| row(drift.table.to_string(), drift.outcome.as_str(), drift.to_string()));
+    let notes = plan.notes.iter().map(|note| {
+        vec![None, Some("note".to_owned()), Some(format!("{}: {}", note.location, note.text))]
+    });
+    steps.chain(drift).chain(notes).collect()
 }
 
 fn row(table: String, action: &str, reason: String) -> Vec<Option<String>> {
@@ -273,19 +283,10 @@ impl Command for Show {
                 Some(targets.join(", ")),
                 spec.schedule,
                 last.and_then(|crawl| time(crawl.started_at_ms)),
-                last.map(|crawl| state(crawl.state).to_owned()),
+                last.map(|crawl| crawl.state.as_str().to_owned()),
             ]);
         }
         text_batch(&self.schema, rows)
-    }
-}
-
-fn state(state: CrawlState) -> &'static str {
-    match state {
-        CrawlState::Running => "running",
-        CrawlState::Completed => "completed",
-        CrawlState::Failed => "failed",
-        CrawlState::Stopped => "stopped",
     }
 }
 

@@ -13,7 +13,9 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::ast::{ColumnDef, Value};
 
-use super::create_table::{column_comments, column_schema};
+use super::create_table::{
+    already_exists, check_replaced, column_comments, column_schema, install,
+};
 use super::{Command, command};
 use crate::hidden::Hidden;
 use crate::parse::name_parts;
@@ -93,20 +95,22 @@ impl Command for CreateExternal {
         if existing.is_some() && self.if_not_exists {
             return Ok(Vec::new());
         }
-        if let Some(existing) = existing {
+        if let Some(existing) = &existing {
             if !self.or_replace {
-                return Err(super::create_table::already_exists(&self.name));
+                return Err(already_exists(&self.name));
             }
-            super::create_table::drop_for_replacing(session, &existing).await?;
+            check_replaced(existing)?;
         }
         let (spec, partitions) = self
             .spec(session)
             .await
             .map_err(|error| error.about(format!("table \"{}\"", self.name)))?;
-        match catalog.create_table(&self.name, spec, partitions).await {
-            Ok(_) => Ok(Vec::new()),
-            Err(CatalogError::AlreadyExists { .. }) if self.if_not_exists => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        match install(session, &self.name, spec, partitions, existing).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.if_not_exists => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -215,23 +219,29 @@ impl CreateExternal {
                 }
                 _ => error.about(&url),
             })?;
-        let is_key = |name: &str| delta.partition_columns.iter().any(|key| key == name);
-        let pick = |keys: bool| {
-            let fields = delta.schema.fields().iter().filter(|f| is_key(f.name()) == keys);
-            Schema::new(fields.cloned().collect::<Vec<_>>())
-        };
+        let (columns, partition_keys) = delta_columns(&delta)?;
         Ok(TableSpec {
             table_type: TableType::External,
             format: Some(Format::Delta),
             location: Some(url.to_string()),
-            columns: columns(&pick(false), &BTreeMap::new())?,
-            partition_keys: columns(&pick(true), &BTreeMap::new())?,
+            columns,
+            partition_keys,
             comment: None,
             parameters: BTreeMap::new(),
             view: None,
             details: Default::default(),
         })
     }
+}
+
+/// The columns and the partition keys of a Delta table, as the catalog keeps them.
+pub(super) fn delta_columns(delta: &scan::DeltaSnapshot) -> Result<(Vec<Column>, Vec<Column>)> {
+    let is_key = |name: &str| delta.partition_columns.iter().any(|key| key == name);
+    let pick = |keys: bool| {
+        let fields = delta.schema.fields().iter().filter(|f| is_key(f.name()) == keys);
+        Schema::new(fields.cloned().collect::<Vec<_>>())
+    };
+    Ok((columns(&pick(false), &BTreeMap::new())?, columns(&pick(true), &BTreeMap::new())?))
 }
 
 fn without(schema: &SchemaRef, keys: &[String]) -> SchemaRef {

@@ -11,6 +11,7 @@ use crate::parse::{fold, name_parts};
 use crate::query::Plan;
 use crate::session::{Session, no_such_catalog};
 use crate::settings::CATALOG;
+use crate::system::own_database;
 use crate::{Error, Result};
 
 struct Create {
@@ -37,8 +38,8 @@ pub(super) fn database_name(name: &ObjectName) -> Result<String> {
 
 pub(super) fn plan_create(_: &Session, name: &ObjectName, if_not_exists: bool) -> Result<Plan> {
     let name = database_name(name)?;
-    if name.eq_ignore_ascii_case("information_schema") {
-        return Err(Error::invalid("\"information_schema\" is a database already"));
+    if let Some(own) = own_database(&name) {
+        return Err(Error::invalid(format!("\"{own}\" is a database already")));
     }
     Ok(command(Create { name, if_not_exists }))
 }

@@ -17,7 +17,7 @@ use datafusion::sql::parser::{ExplainStatement, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use futures::TryStreamExt;
 
-use super::{Action, Command, dml, listing, rows, text_batch, text_columns};
+use super::{Action, Command, dml, insert, listing, rows, text_batch, text_columns};
 use crate::query::{Plan, QueryKind};
 use crate::resolve::{Sources, resolve};
 use crate::scan::report_of;
@@ -50,10 +50,12 @@ pub(super) async fn plan(session: &Session, explain: &ExplainStatement) -> Resul
         },
         _ => return Err(Error::unsupported("EXPLAIN of this statement")),
     };
+    let written = insert::with_defaults(session, &explain.statement).await?;
+    let statement = written.as_ref().unwrap_or(&explain.statement);
     let schema = text_columns(&["plan_type", "plan"]);
     let options = &explain.options;
     if options.analyze {
-        let planned = rows::plan(session, &explain.statement, kind, None::<ParamValues>).await?;
+        let planned = rows::plan(session, statement, kind, None::<ParamValues>).await?;
         let Action::Rows(rows) = planned.action else {
             return Err(Error::invalid("EXPLAIN ANALYZE can't have parameters"));
         };
@@ -69,9 +71,8 @@ pub(super) async fn plan(session: &Session, explain: &ExplainStatement) -> Resul
         ));
     }
     let mut state = session.query_state();
-    let sources = resolve(session, &mut state, &explain.statement).await?;
-    let statement = explain.statement.as_ref().clone();
-    let logical = state.statement_to_plan(statement).await?;
+    let sources = resolve(session, &mut state, statement).await?;
+    let logical = state.statement_to_plan(statement.clone()).await?;
     let optimized = state.optimize(&logical)?;
     let physical = state
         .query_planner()
@@ -142,8 +143,10 @@ fn collect_reports(plan: &Arc<dyn ExecutionPlan>, reports: &mut Vec<Option<Strin
     let scan = plan
         .downcast_ref::<DataSourceExec>()
         .and_then(|source| source.data_source().downcast_ref::<FileScanConfig>());
-    let first = scan.and_then(|config| config.file_groups.iter().find_map(|g| g.files().first()));
-    reports.push(first.and_then(report_of).map(ToString::to_string));
+    let report = scan.and_then(|config| {
+        config.file_groups.iter().flat_map(|group| group.files()).find_map(report_of)
+    });
+    reports.push(report.map(ToString::to_string));
     for child in plan.children() {
         collect_reports(child, reports);
     }

@@ -1,19 +1,32 @@
 //! Statements: one file each. Planning one has no side effect; running it has.
 
 mod alter_partitions;
+mod alter_table;
+mod analyze;
+mod convert;
+mod copy;
 mod crawler;
 mod create_external_table;
 mod create_table;
 mod database;
+mod declared;
 mod describe;
 mod dml;
 mod drop_table;
 mod explain;
+mod history;
+mod insert;
+mod maintenance;
+mod optimize;
 mod refresh_table;
+mod restore;
 mod rows;
 mod set;
 mod show;
+mod table_ddl;
+mod unload;
 mod use_database;
+mod vacuum;
 mod view;
 
 use std::sync::Arc;
@@ -21,15 +34,18 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use boathouse_catalog::Table;
 use datafusion::common::ParamValues;
 use datafusion::sql::parser::{ResetStatement, Statement};
 use datafusion::sql::sqlparser::ast::{ObjectType, Statement as Sql};
 
 use crate::parse::Parsed;
 use crate::query::{Plan, QueryKind, RowsPlan, no_columns};
+use crate::resolve::not_found;
 use crate::session::Session;
 use crate::{Error, Result};
 
+pub(crate) use copy::{Reject, Rejects, one_byte};
 pub(crate) use create_table::{TableDefinition, create_table};
 pub(crate) use show::partition_text;
 
@@ -60,17 +76,26 @@ pub(crate) async fn plan(
 ) -> Result<Plan> {
     let statement = match parsed {
         Parsed::Sql(statement) => statement.get(),
+        Parsed::InsertOnce(statement, transaction) => {
+            return rows::plan_once(session, statement.get(), transaction, values).await;
+        }
         Parsed::ShowPartitions(name) => return show::partitions(session, name).await,
         Parsed::RefreshTable(name) => return refresh_table::plan(session, name).await,
         Parsed::AlterPartitions(alter) => return alter_partitions::plan(session, alter).await,
         Parsed::Crawler(statement) => return crawler::plan(session, statement).await,
+        Parsed::CreateTable(create) => return create_table::plan(session, create.get()).await,
+        Parsed::AlterTable(alter) => return alter_table::plan(session, alter).await,
+        Parsed::Maintenance(statement) => return maintenance::plan(session, statement).await,
+        Parsed::Copy(statement) => return copy::plan(session, statement),
+        Parsed::Unload(statement) => return unload::plan(session, statement).await,
     };
     match statement {
         Statement::CreateExternalTable(create) => create_external_table::plan(session, create),
         Statement::Explain(explain) => explain::plan(session, explain).await,
         Statement::Reset(ResetStatement::Variable(name)) => set::plan_reset(session, name),
         Statement::CopyTo(_) => Err(Error::unsupported("COPY … TO").with_hint(
-            "Write a query's result with: boathouse sql -c '…' --format parquet -o FILE",
+            "Write UNLOAD ('SELECT …') TO 'folder/' FORMAT PARQUET, or for one local file: \
+             boathouse sql -c '…' --format parquet -o FILE",
         )),
         Statement::Statement(sql) => plan_sql(session, statement, sql, values).await,
     }
@@ -85,14 +110,18 @@ async fn plan_sql(
     match sql {
         sql if dml::is_dml(sql) => dml::plan(session, statement, values).await,
         Sql::Query(_) => rows::plan(session, statement, QueryKind::Rows, values).await,
-        Sql::Insert(_) => rows::plan(session, statement, QueryKind::RowCount, values).await,
+        Sql::Insert(_) => insert::plan(session, statement, values).await,
         Sql::CreateDatabase { db_name, if_not_exists, .. } => {
             database::plan_create(session, db_name, *if_not_exists)
         }
         Sql::CreateSchema { schema_name, if_not_exists, .. } => {
             database::plan_create_schema(session, schema_name, *if_not_exists)
         }
-        Sql::CreateTable(create) => create_table::plan(session, create).await,
+        Sql::CreateTable(create) if create.external => {
+            Err(Error::unsupported("CREATE EXTERNAL TABLE without STORED AS and LOCATION"))
+        }
+        Sql::CreateTable(_) => Err(Error::unsupported("TEMPORARY tables")
+            .with_hint("Use a WITH clause, or a table that is dropped afterwards.")),
         Sql::CreateView(create) => view::plan_create(session, create).await,
         Sql::Drop { object_type, if_exists, names, cascade, .. } => match object_type {
             ObjectType::Schema | ObjectType::Database => {
@@ -124,6 +153,15 @@ async fn plan_sql(
         }
         other => Err(Error::unsupported(format!("{} statements", kind_of(other)))
             .with_hint("README.md lists the statements there are.")),
+    }
+}
+
+/// A table or view of the catalog, or the error with candidates.
+async fn existing_table(session: &Session, name: &[String]) -> Result<Table> {
+    let name = session.table_name(name)?;
+    match session.catalog().table(&name).await {
+        Ok(table) => Ok(table),
+        Err(error) => Err(not_found(session, &name, error.into()).await),
     }
 }
 

@@ -8,6 +8,7 @@ use boathouse_catalog::{Format, PartitionFilter, TableName, TableType, Update};
 
 use super::create_external_table::rediscover;
 use super::{Command, command};
+use crate::definition::follow;
 use crate::query::Plan;
 use crate::resolve::not_found;
 use crate::scan::{Projection, format_of};
@@ -37,9 +38,13 @@ impl Command for Refresh {
         let catalog = session.catalog();
         let table = catalog.table(&self.name).await?;
         let format = format_of(&table.spec);
-        if matches!(format, Some(Format::Delta | Format::Iceberg))
-            || Projection::of(&table)?.is_some()
-        {
+        if format == Some(Format::Delta) {
+            let snapshot = super::alter_table::snapshot(session, &table).await?;
+            let shared = session.engine.shared();
+            follow(shared, &table, &snapshot, None).await?;
+            return Ok(Vec::new());
+        }
+        if format == Some(Format::Iceberg) || Projection::of(&table)?.is_some() {
             // Every query reads the newest version of its log, or lists its folders.
             return Ok(Vec::new());
         }

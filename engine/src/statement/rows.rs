@@ -1,12 +1,15 @@
 //! SELECT and INSERT: statements that are a physical plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::common::ParamValues;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::sql::parser::Statement;
 
 use super::Action;
+use crate::commit::AppTransaction;
 use crate::query::{Parameter, Plan, QueryKind, RowsPlan};
 use crate::resolve::resolve;
 use crate::rows::without_views;
@@ -19,7 +22,28 @@ pub(super) async fn plan(
     kind: QueryKind,
     values: Option<ParamValues>,
 ) -> Result<Plan> {
+    plan_in(session, session.query_state(), statement, kind, values).await
+}
+
+/// An INSERT that is done once.
+pub(super) async fn plan_once(
+    session: &Session,
+    statement: &Statement,
+    transaction: &AppTransaction,
+    values: Option<ParamValues>,
+) -> Result<Plan> {
     let mut state = session.query_state();
+    state.config_mut().set_extension(Arc::new(transaction.clone()));
+    plan_in(session, state, statement, QueryKind::RowCount, values).await
+}
+
+async fn plan_in(
+    session: &Session,
+    mut state: SessionState,
+    statement: &Statement,
+    kind: QueryKind,
+    values: Option<ParamValues>,
+) -> Result<Plan> {
     let sources = resolve(session, &mut state, statement).await?;
     let logical = state.statement_to_plan(statement.clone()).await?;
     check_target(&logical)?;

@@ -3,18 +3,19 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use boathouse_catalog::{Column, PartitionFilter, Table, TableName, TableType};
+use boathouse_catalog::{PartitionFilter, Table, TableName, TableType};
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions,
 };
 
 use super::database::database_name;
+use super::table_ddl::create_statement;
 use super::{Command, describe, listing, text_batch, text_columns};
 use crate::parse::name_parts;
 use crate::query::Plan;
 use crate::resolve::not_found;
 use crate::session::Session;
-use crate::settings::CATALOG;
+use crate::system::own_database;
 use crate::{Error, Result};
 
 struct Show {
@@ -117,7 +118,7 @@ pub(super) async fn views(session: &Session, options: &ShowStatementOptions) -> 
 
 async fn checked_database(session: &Session, options: &ShowStatementOptions) -> Result<String> {
     match database_of(options)? {
-        Some(name) if name.eq_ignore_ascii_case("information_schema") => Ok(name.to_lowercase()),
+        Some(name) if own_database(&name).is_some() => Ok(name.to_lowercase()),
         Some(name) => session.find_database(&name).await.map_err(|error| error.with_word(&name)),
         None => Ok(session.database()),
     }
@@ -193,7 +194,8 @@ impl Command for Show {
             What::Partitions(name) => (partition_rows(session, name).await?, 0),
             What::CreateTable(name) => {
                 let table = session.catalog().table(name).await?;
-                (vec![vec![Some(name.to_string()), Some(create_statement(&table))]], 0)
+                let ddl = create_statement(session, &table).await?;
+                (vec![vec![Some(name.to_string()), Some(ddl)]], 0)
             }
             What::Setting(name) => (settings_rows(session, Some(name)), 0),
             What::Settings => (settings_rows(session, None), 0),
@@ -220,10 +222,11 @@ async fn tables_rows(
     database: Option<&str>,
     views_only: bool,
 ) -> Result<TextRows> {
-    if database == Some("information_schema") {
-        let tables = crate::resolve::information_schema_tables(false).await?;
+    if let Some(own) = database.and_then(own_database) {
+        let tables = crate::resolve::own_tables(false).await?;
         return Ok(tables
             .into_iter()
+            .filter(|t| t.database == own)
             .map(|t| vec![Some(t.database), Some(t.name), Some(t.kind.as_str().to_owned())])
             .collect());
     }
@@ -306,60 +309,4 @@ fn function_rows(session: &Session) -> TextRows {
     add(state.table_functions().keys().cloned().collect(), "TABLE");
     rows.sort();
     rows
-}
-
-/// DDL that makes the table again.
-fn create_statement(table: &Table) -> String {
-    let name = format!("{CATALOG}.{}", table.name);
-    let spec = &table.spec;
-    if let Some(view) = &spec.view {
-        return format!("CREATE VIEW {name} AS {}", view.sql);
-    }
-    let columns: Vec<String> =
-        spec.columns.iter().chain(&spec.partition_keys).map(column_ddl).collect();
-    let keys: Vec<&str> = spec.partition_keys.iter().map(|key| key.name.as_str()).collect();
-    let external = spec.table_type == TableType::External;
-    let mut ddl = format!("CREATE {}TABLE {name}", if external { "EXTERNAL " } else { "" });
-    let format = spec.format.map_or("delta", boathouse_catalog::Format::as_str);
-    // A Delta table has its columns and keys in its log.
-    let listed = !(external && format == "delta");
-    if listed {
-        ddl.push_str(&format!(" (\n  {}\n)", columns.join(",\n  ")));
-    }
-    if external {
-        ddl.push_str(&format!("\nSTORED AS {}", format.to_uppercase()));
-    }
-    if listed && !keys.is_empty() {
-        ddl.push_str(&format!("\nPARTITIONED BY ({})", keys.join(", ")));
-    }
-    if external {
-        let options: Vec<String> = spec
-            .parameters
-            .iter()
-            .map(|(key, value)| format!("'{key}' '{}'", value.replace('\'', "''")))
-            .collect();
-        if !options.is_empty() {
-            ddl.push_str(&format!("\nOPTIONS ({})", options.join(", ")));
-        }
-        let location = spec.location.as_deref().unwrap_or_default();
-        ddl.push_str(&format!("\nLOCATION '{}'", location.replace('\'', "''")));
-    }
-    if let Some(comment) = &spec.comment {
-        ddl.push_str(&format!("\nCOMMENT '{}'", comment.replace('\'', "''")));
-    }
-    ddl
-}
-
-fn column_ddl(column: &Column) -> String {
-    let plain =
-        column.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let name = if plain { column.name.clone() } else { format!("\"{}\"", column.name) };
-    let mut ddl = format!("{name} {}", column.data_type.to_uppercase());
-    if !column.nullable {
-        ddl.push_str(" NOT NULL");
-    }
-    if let Some(comment) = &column.comment {
-        ddl.push_str(&format!(" COMMENT '{}'", comment.replace('\'', "''")));
-    }
-    ddl
 }

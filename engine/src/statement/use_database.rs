@@ -9,6 +9,7 @@ use super::{Command, command};
 use crate::query::Plan;
 use crate::session::Session;
 use crate::settings::CATALOG;
+use crate::system::own_database;
 use crate::{Error, Result};
 
 struct UseDatabase {
@@ -24,7 +25,7 @@ pub(super) async fn plan(session: &Session, target: &Use) -> Result<Plan> {
         Use::Default => "default".to_owned(),
         other => return Err(Error::unsupported(format!("\"{other}\""))),
     };
-    if !name.eq_ignore_ascii_case("information_schema") {
+    if own_database(&name).is_none() {
         session.find_database(&name).await.map_err(|error| error.with_word(&name))?;
     }
     Ok(command(UseDatabase { name }))

@@ -6,10 +6,10 @@ use boathouse_catalog::{
     Column, Error as CatalogError, TableName, TableSpec, TableType, Update, View,
 };
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{CreateView, ObjectName, Query, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{CreateView, ObjectName, Statement as Sql};
 
 use super::{Action, Command, command, rows};
-use crate::parse::name_parts;
+use crate::parse::{as_written, name_parts};
 use crate::query::{Plan, QueryKind};
 use crate::session::Session;
 use crate::types::type_string;
@@ -89,7 +89,7 @@ pub(super) async fn plan_create(session: &Session, create: &CreateView) -> Resul
 
 /// The query, with the view's own column names around it where it has them.
 fn view_sql(create: &CreateView) -> String {
-    let query: &Query = &create.query;
+    let query = as_written(&create.query);
     if create.columns.is_empty() {
         return query.to_string();
     }

@@ -1,5 +1,6 @@
 //! Bulk loads: record batches straight into a table.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -7,7 +8,7 @@ use arrow_flight::sql::{
     CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
 use boathouse_engine as engine;
-use boathouse_engine::{CATALOG, IfExists, IfMissing, IngestTarget};
+use boathouse_engine::{AppTransaction, CATALOG, IfExists, IfMissing, IngestTarget};
 use futures::{StreamExt, stream};
 use tonic::Status;
 
@@ -67,7 +68,17 @@ fn target(command: CommandStatementIngest) -> Result<IngestTarget, Status> {
     }
     let (if_missing, if_exists) = modes(command.table_definition_options)?;
     let database = command.schema.filter(|name| !name.is_empty());
-    Ok(IngestTarget { database, table: command.table, if_missing, if_exists })
+    let transaction = transaction(&command.options)?;
+    Ok(IngestTarget { database, table: command.table, if_missing, if_exists, transaction })
+}
+
+/// The options `txn_app` and `txn_version`, as an INSERT has them.
+fn transaction(options: &HashMap<String, String>) -> Result<Option<AppTransaction>, Status> {
+    match (options.get("txn_app"), options.get("txn_version")) {
+        (Some(app), Some(version)) => AppTransaction::parse(app, version).map(Some).map_err(status),
+        (None, None) => Ok(None),
+        _ => Err(Status::invalid_argument("txn_app and txn_version go together")),
+    }
 }
 
 fn modes(options: Option<TableDefinitionOptions>) -> Result<(IfMissing, IfExists), Status> {

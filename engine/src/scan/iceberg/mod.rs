@@ -300,7 +300,7 @@ fn scan_file(
         version: None,
     };
     let statistics = Some(Arc::new(statistics(entry, layout.file_schema(), ids)));
-    Ok(ScanFile { meta, partition_values, statistics })
+    Ok(ScanFile { meta, partition_values, statistics, leaves: None, deletion: None })
 }
 
 /// What a manifest says of a file. Bounds need not be values, so they are not exact.

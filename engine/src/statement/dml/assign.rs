@@ -8,7 +8,6 @@ use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Value};
 
 use crate::Error;
 use crate::types::type_string;
@@ -29,11 +28,6 @@ pub(super) fn assigned(value: Expr, column: &Field) -> Expr {
         signature: Signature::any(1, Volatility::Immutable),
     };
     ScalarUDF::from(function).call(vec![value])
-}
-
-/// What a column gets that a statement gives no value, or `DEFAULT`: columns have no other.
-pub(super) fn default_of(_column: &Field) -> SqlExpr {
-    SqlExpr::Value(Value::Null.into())
 }
 
 /// The cast of one column's values.

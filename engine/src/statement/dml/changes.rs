@@ -14,6 +14,9 @@ use futures::Stream;
 
 use super::execution::Execution;
 use super::target::TargetTable;
+use crate::engine::Shared;
+use crate::rules::Rules;
+use crate::write::Place;
 use crate::{Error, Result, write};
 
 /// The column that says what became of a row.
@@ -43,6 +46,20 @@ pub(super) fn labelled_batch(rows: &RecordBatch, change: &str) -> Result<RecordB
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
+/// Refuses new rows for change data of a table whose columns get their values when files are
+/// written.
+pub(super) fn check(shared: &Shared, target: &TargetTable, statement: &str) -> Result<()> {
+    let files = &target.files;
+    if files.has_change_feed() && files.delta.rules(shared)?.has_computed_columns() {
+        return Err(Error::unsupported(format!(
+            "{statement} table \"{}\", which has change data and generated or identity columns",
+            target.name
+        ))
+        .with_hint("Turn its property delta.enableChangeDataFeed off."));
+    }
+    Ok(())
+}
+
 /// Writes labelled rows as change data of the target.
 pub(super) async fn write(
     run: &Execution<'_>,
@@ -52,9 +69,11 @@ pub(super) async fn write(
     let delta = &target.files.delta;
     let folder = delta.url.join(FOLDER);
     let folder = folder.map_err(|error| Error::internal(format!("a table's folder: {error}")))?;
-    let keys = delta.partition_columns.clone();
-    let (adds, _) =
-        write::write_files(run.shared(), &folder, schema(&delta.schema), keys, rows).await?;
+    let own = Place::of(run.shared(), delta).await?;
+    let physical = own.physical.as_ref().map(schema);
+    let place = Place { location: folder, clustering: Vec::new(), physical, ..own };
+    let rules = Rules::of_schema(schema(&delta.schema));
+    let written = write::write_files(run.shared(), &place, &rules, rows).await?;
     let file = |add: deltalake::kernel::Add| AddCDCFile {
         path: format!("{FOLDER}{}", add.path),
         size: add.size,
@@ -62,7 +81,7 @@ pub(super) async fn write(
         data_change: false,
         tags: None,
     };
-    Ok(adds.into_iter().map(file).collect())
+    Ok(written.adds.into_iter().map(file).collect())
 }
 
 fn schema(table: &SchemaRef) -> SchemaRef {

@@ -15,16 +15,20 @@ use crate::scan::DeltaFiles;
 pub(super) const EVERYTHING: &str = "true";
 
 /// A condition over the target's columns as text that the checker understands.
-pub(super) fn read_by(state: &SessionState, target: &DeltaFiles, filter: &Expr) -> String {
-    text_of(state, target, filter).ok().flatten().unwrap_or_else(|| EVERYTHING.to_owned())
+pub(super) async fn read_by(state: &SessionState, target: &DeltaFiles, filter: &Expr) -> String {
+    text_of(state, target, filter).await.ok().flatten().unwrap_or_else(|| EVERYTHING.to_owned())
 }
 
-fn text_of(state: &SessionState, target: &DeltaFiles, filter: &Expr) -> Result<Option<String>> {
+async fn text_of(
+    state: &SessionState,
+    target: &DeltaFiles,
+    filter: &Expr,
+) -> Result<Option<String>> {
     if !is_plain(filter) || !is_clear(target, filter) {
         return Ok(None);
     }
     let text = expr_to_sql(filter)?.to_string();
-    let snapshot = target.delta.table.snapshot()?.snapshot();
+    let snapshot = target.delta.table().await?.snapshot()?.snapshot();
     let parsed = snapshot.log_data().parse_predicate_expression(&text, state);
     Ok(parsed.is_ok().then_some(text))
 }

@@ -77,9 +77,10 @@ pub(super) async fn run(
 ) -> Result<u64> {
     let Some(find) = find else { return truncate(run, target).await };
     let condition = queries::condition(find);
-    let predicate = condition.as_ref().map_or(EVERYTHING.to_owned(), |condition| {
-        conflicts::read_by(run.state, &target.files, condition)
-    });
+    let predicate = match &condition {
+        Some(condition) => conflicts::read_by(run.state, &target.files, condition).await,
+        None => EVERYTHING.to_owned(),
+    };
     let operation = DeltaOperation::Delete { predicate: Some(predicate) };
     if let Some(condition) = condition
         && let Some(whole) = target.whole_files(run.state, &condition)?

@@ -1,6 +1,7 @@
 //! One run of a statement that changes rows: its plans, its new files and its commit.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
@@ -16,6 +17,7 @@ use crate::commit::commit;
 use crate::engine::{Engine, Shared};
 use crate::interrupt::{Interrupt, interruptible};
 use crate::resolve::Sources;
+use crate::rules::marked;
 use crate::scan::DeltaFiles;
 use crate::{Error, Result, write};
 
@@ -25,6 +27,8 @@ pub(super) struct Execution<'a> {
     pub(super) state: &'a SessionState,
     sources: Arc<Sources>,
     interrupt: Interrupt,
+    /// What is committed with new rows: the last values of identity columns.
+    marks: Mutex<Vec<Action>>,
 }
 
 impl Drop for Execution<'_> {
@@ -35,7 +39,8 @@ impl Drop for Execution<'_> {
 
 impl<'a> Execution<'a> {
     pub(super) fn new(engine: &'a Engine, state: &'a SessionState, sources: Arc<Sources>) -> Self {
-        Self { engine, state, sources, interrupt: Interrupt::default() }
+        let (interrupt, marks) = (Interrupt::default(), Mutex::default());
+        Self { engine, state, sources, interrupt, marks }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -44,6 +49,10 @@ impl<'a> Execution<'a> {
 
     pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
         &self.state.runtime_env().memory_pool
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Vec<Action>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rows of a plan.
@@ -82,7 +91,12 @@ impl<'a> Execution<'a> {
         target: &DeltaFiles,
         rows: impl Stream<Item = Result<RecordBatch>>,
     ) -> Result<(Vec<Add>, u64)> {
-        write::new_files(self.shared(), &target.delta, rows).await
+        let written = write::new_files(self.shared(), &target.delta, rows).await?;
+        if let Some(marks) = &written.marks {
+            let marks = marked(self.shared(), &target.delta, marks).await?;
+            self.marks().push(marks);
+        }
+        Ok((written.adds, written.rows))
     }
 
     /// Takes the files of these numbers out of the table and puts new ones in.
@@ -93,9 +107,10 @@ impl<'a> Execution<'a> {
         new: NewFiles,
         operation: DeltaOperation,
     ) -> Result<()> {
-        let mut actions = removals(target, removed)?;
+        let mut actions = removals(target, removed).await?;
         actions.extend(new.adds.into_iter().map(Action::Add));
         actions.extend(new.changes.into_iter().map(Action::Cdc));
+        actions.append(&mut self.marks());
         if actions.is_empty() {
             return Ok(());
         }
@@ -119,12 +134,9 @@ impl From<Vec<Add>> for NewFiles {
 }
 
 /// What the log says when files go. They are numbered as the snapshot lists them.
-fn removals(target: &DeltaFiles, removed: &[u32]) -> Result<Vec<Action>> {
-    let log = target.delta.table.snapshot()?.snapshot().try_log_data()?;
-    if log.num_files() != target.files.len() {
-        return Err(Error::internal("a snapshot's files were listed differently"));
-    }
-    let wanted: std::collections::BTreeSet<u32> = removed.iter().copied().collect();
-    let found = (0..).zip(log.iter()).filter(|(number, _)| wanted.contains(number));
-    Ok(found.map(|(_, file)| Action::Remove(file.remove_action(true))).collect())
+async fn removals(target: &DeltaFiles, removed: &[u32]) -> Result<Vec<Action>> {
+    let wanted: BTreeSet<u32> = removed.iter().copied().collect();
+    let files = (0..).zip(target.files.iter()).filter(|(number, _)| wanted.contains(number));
+    let removals = target.delta.removals(files.map(|(_, file)| file), true).await?;
+    Ok(removals.into_iter().map(Action::Remove).collect())
 }

@@ -175,7 +175,7 @@ pub(super) async fn run(
 ) -> Result<u64> {
     let fixed = overwrite.fixed_values()?;
     let (adds, rows) = run.write(&target.files, &with_keys(target, overwrite, &fixed)?).await?;
-    let (removed, read) = replaced(run, target, overwrite, &fixed, &adds)?;
+    let (removed, read) = replaced(run, target, overwrite, &fixed, &adds).await?;
     let keys = target.files.delta.partition_columns.clone();
     let operation = DeltaOperation::Write {
         mode: SaveMode::Overwrite,
@@ -205,7 +205,7 @@ fn with_keys(
 }
 
 /// The files that go, and what that says about the rows that the statement is about.
-fn replaced(
+async fn replaced(
     run: &Execution<'_>,
     target: &TargetTable,
     overwrite: &Overwrite,
@@ -228,7 +228,7 @@ fn replaced(
     let files = target.whole_files(run.state, &condition)?;
     let files =
         files.ok_or_else(|| Error::invalid("the value of a partition key is a constant"))?;
-    Ok((files, conflicts::read_by(run.state, &target.files, &condition)))
+    Ok((files, conflicts::read_by(run.state, &target.files, &condition).await))
 }
 
 /// Whether a key has the value; NULL is the same as NULL.

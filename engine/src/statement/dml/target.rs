@@ -16,8 +16,11 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
+use super::update::null;
+use crate::definition::ColumnRules;
 use crate::names::did_you_mean;
 use crate::parse::{fold, name_parts};
+use crate::rules::parsed_default;
 use crate::scan::{DeltaFiles, LakeTable};
 use crate::settings::CATALOG;
 use crate::{Error, ErrorKind, Result};
@@ -97,6 +100,25 @@ impl TargetTable {
     /// Its columns as scans give them.
     pub(super) fn schema(&self) -> SchemaRef {
         self.provider.schema()
+    }
+
+    /// What the column at `position` gets where a statement gives it no value, or `DEFAULT`.
+    pub(super) fn default_of(&self, position: usize) -> Result<SqlExpr> {
+        match self.column_rules()?.get(position).and_then(|rules| rules.default.as_deref()) {
+            Some(sql) => parsed_default(sql),
+            None => Ok(null()),
+        }
+    }
+
+    /// The positions of the columns that are computed from others.
+    pub(super) fn generated(&self) -> Result<Vec<usize>> {
+        let rules = self.column_rules()?.into_iter().enumerate();
+        Ok(rules.filter(|(_, rules)| rules.generated.is_some()).map(|(index, _)| index).collect())
+    }
+
+    fn column_rules(&self) -> Result<Vec<ColumnRules>> {
+        let schema = self.files.delta.columns();
+        schema.fields().map(ColumnRules::of).collect()
     }
 
     /// The position of a column that the statement names.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, when};
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr as SqlExpr, Ident, Update,
+    Assignment, AssignmentTarget, Expr as SqlExpr, Ident, Update, Value,
 };
 use deltalake::protocol::DeltaOperation;
 use futures::TryStreamExt;
 
-use super::assign::{assigned, default_of};
+use super::assign::assigned;
 use super::changes;
 use super::conflicts::{self, EVERYTHING};
 use super::execution::{Execution, NewFiles};
@@ -89,7 +89,7 @@ pub(super) async fn run(
         new.changes = changes::write(run, target, rows).await?;
     }
     let read = match find.and_then(queries::condition) {
-        Some(condition) => conflicts::read_by(run.state, &target.files, &condition),
+        Some(condition) => conflicts::read_by(run.state, &target.files, &condition).await,
         None => EVERYTHING.to_owned(),
     };
     let (files, rows) = match &chosen {
@@ -162,24 +162,36 @@ pub(super) fn assignments(
     for assignment in set {
         let name = column_name(target, &assignment.target)?;
         let position = target.column(name)?;
-        let value = value_or_default(target, position, &assignment.value);
+        let value = value_or_default(target, position, &assignment.value)?;
         if columns.insert(position, value).is_some() {
             let text = format!("column \"{}\" is set twice", name.value);
             return Err(Error::invalid(text).with_word(&name.value));
         }
     }
+    for position in target.generated()? {
+        columns.entry(position).or_insert_with(null);
+    }
     Ok(columns)
 }
 
+/// NULL, which stands for no value in a column that is computed.
+pub(super) fn null() -> SqlExpr {
+    SqlExpr::Value(Value::Null.into())
+}
+
 /// The value, or what the column gets where it is `DEFAULT`.
-pub(super) fn value_or_default(target: &TargetTable, position: usize, value: &SqlExpr) -> SqlExpr {
+pub(super) fn value_or_default(
+    target: &TargetTable,
+    position: usize,
+    value: &SqlExpr,
+) -> Result<SqlExpr> {
     match value {
         SqlExpr::Identifier(name)
             if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default") =>
         {
-            default_of(target.schema().field(position))
+            target.default_of(position)
         }
-        value => value.clone(),
+        value => Ok(value.clone()),
     }
 }
 

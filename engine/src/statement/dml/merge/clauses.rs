@@ -8,7 +8,6 @@ use datafusion::sql::sqlparser::ast::{
 };
 use deltalake::protocol::MergePredicate;
 
-use super::super::assign::default_of;
 use super::super::queries;
 use super::super::target::TargetTable;
 use super::super::update::{assignments, value_or_default};
@@ -203,16 +202,15 @@ impl Clauses {
                 values.len()
             )));
         }
-        let schema = target.schema();
-        let all = (0..schema.fields().len()).map(|column| {
+        let all = (0..target.schema().fields().len()).map(|column| {
             let given = columns.iter().position(|known| *known == column);
             let value = match given.and_then(|given| values.get(given)) {
-                Some(value) => value_or_default(target, column, value),
-                None => default_of(schema.field(column)),
+                Some(value) => value_or_default(target, column, value)?,
+                None => target.default_of(column)?,
             };
-            (column, self.put(value, Some(column)))
+            Ok((column, self.put(value, Some(column))))
         });
-        Ok(all.collect())
+        all.collect()
     }
 
     /// Refuses expressions over a row that the clause doesn't have.
