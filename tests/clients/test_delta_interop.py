@@ -121,6 +121,8 @@ def test_a_column_added_by_deltalake(lake):
 
 
 @functools.cache
+
+
 def duckdb_python():
     """The Python of an environment with a DuckDB that reads Delta tables."""
     command = [ROOT / "tests/services/clients-env", ROOT / "tests/oracle/duckdb_delta.txt"]
@@ -164,6 +166,8 @@ def test_duckdb_and_deltalake_read_what_boathouse_wrote(lake, partitions, mappin
     {}, {"delta.columnMapping.mode": "name"}, {"delta.columnMapping.mode": "id"},
     {"delta.enableDeletionVectors": "true"}, {"delta.checkpoint.writeStatsAsJson": "false", "delta.checkpoint.writeStatsAsStruct": "true"},
 ])  # fmt: skip
+
+
 def test_boathouse_and_deltalake_write_to_one_table(lake, tmp_path, properties):
     cursor, _ = lake
     folder = tmp_path / "t"
@@ -364,6 +368,8 @@ def test_rows_added_to_a_table_with_deletion_vectors(lake, tmp_path):
     cursor.execute("INSERT INTO t VALUES (100, 'new')")
     assert rows(cursor, "SELECT count(*), sum(id) FROM t") == [(9, 144)]
     assert duckdb(f"SELECT count(*), CAST(sum(id) AS INT) FROM delta_scan('{tmp_path}/t')") == [[9, 144]]
+
+
 def test_deltalake_sees_history_compaction_and_orphans_alike(lake):
     cursor, folder = lake
     cursor.execute("CREATE TABLE t (id BIGINT, day DATE) PARTITIONED BY (day)")

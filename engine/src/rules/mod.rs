@@ -107,6 +107,11 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Whether columns get values when rows are written.
+    pub(crate) fn has_computed_columns(&self) -> bool {
+        !self.generated.is_empty() || !self.identity.is_empty()
+    }
+
     /// What an INSERT that leaves the column out gives it.
     pub(crate) fn default_of(&self, column: &str) -> Option<&Expr> {
         self.defaults.get().get(column)

@@ -439,7 +439,6 @@ impl LakeTable {
                     None => scanned,
                 }
             })
-            .map(|file| rewrite::with_made_columns(file, &self.layout))
             .collect();
         // One has it for all: extensions of many files are slow to copy.
         if let Some(first) = files.first_mut() {

@@ -7,7 +7,6 @@ use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use boathouse_catalog::Format;
 use datafusion::catalog::Session as PlanSession;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::Expr;
 use parquet::arrow::RowNumber;
@@ -81,7 +80,8 @@ impl LakeTable {
             if wanted(number) {
                 let values = file.partition_values.iter().cloned();
                 let values = values.chain([ScalarValue::UInt32(Some(number))]).collect();
-                placed.push(ScanFile { partition_values: values, ..file.clone() });
+                let statistics = Some(with_place(file, number, self.layout.file_schema()));
+                placed.push(ScanFile { partition_values: values, statistics, ..file.clone() });
             }
         }
         Ok(Self {
@@ -150,20 +150,16 @@ pub(super) fn own_keys(layout: &TableSchema) -> usize {
     layout.table_partition_cols().iter().filter(|key| key.name() != FILE).count()
 }
 
-/// The file with statistics that also cover the columns that its reader makes.
-pub(super) fn with_made_columns(
-    mut file: PartitionedFile,
-    layout: &TableSchema,
-) -> PartitionedFile {
-    let made = layout.virtual_columns().len();
-    if made > 0
-        && let Some(statistics) = &mut file.statistics
-    {
-        let mut all = Statistics::clone(statistics);
-        all.column_statistics.extend((0..made).map(|_| ColumnStatistics::new_unknown()));
-        *statistics = Arc::new(all);
+/// What is known of a file's columns, its partition's values and its rows' places.
+fn with_place(file: &ScanFile, number: u32, columns: &SchemaRef) -> Arc<Statistics> {
+    let known = file.statistics.as_deref().cloned();
+    let mut all = known.unwrap_or_else(|| Statistics::new_unknown(columns));
+    if all.column_statistics.len() == columns.fields().len() {
+        all = files::with_keys(&all, &file.partition_values);
     }
-    file
+    let number = files::key_statistics(&ScalarValue::UInt32(Some(number)), all.num_rows);
+    all.column_statistics.extend([number, ColumnStatistics::new_unknown()]);
+    Arc::new(all)
 }
 
 fn file_field() -> Field {

@@ -14,9 +14,10 @@ use futures::Stream;
 
 use super::execution::Execution;
 use super::target::TargetTable;
+use crate::engine::Shared;
 use crate::rules::Rules;
-use crate::write::{FILE_BYTES, Place, write_files};
-use crate::{Error, Result};
+use crate::write::Place;
+use crate::{Error, Result, write};
 
 /// The column that says what became of a row.
 const CHANGE: &str = "_change_type";
@@ -45,6 +46,20 @@ pub(super) fn labelled_batch(rows: &RecordBatch, change: &str) -> Result<RecordB
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
+/// Refuses new rows for change data of a table whose columns get their values when files are
+/// written.
+pub(super) fn check(shared: &Shared, target: &TargetTable, statement: &str) -> Result<()> {
+    let files = &target.files;
+    if files.has_change_feed() && files.delta.rules(shared)?.has_computed_columns() {
+        return Err(Error::unsupported(format!(
+            "{statement} table \"{}\", which has change data and generated or identity columns",
+            target.name
+        ))
+        .with_hint("Turn its property delta.enableChangeDataFeed off."));
+    }
+    Ok(())
+}
+
 /// Writes labelled rows as change data of the target.
 pub(super) async fn write(
     run: &Execution<'_>,
@@ -54,18 +69,11 @@ pub(super) async fn write(
     let delta = &target.files.delta;
     let folder = delta.url.join(FOLDER);
     let folder = folder.map_err(|error| Error::internal(format!("a table's folder: {error}")))?;
-    if delta.mapping.is_some() {
-        return Err(Error::unsupported("changes of a table with the Delta feature columnMapping"));
-    }
-    let place = Place {
-        location: folder,
-        keys: delta.partition_columns.clone(),
-        clustering: Vec::new(),
-        physical: None,
-        file_bytes: FILE_BYTES,
-    };
+    let own = Place::of(run.shared(), delta).await?;
+    let physical = own.physical.as_ref().map(schema);
+    let place = Place { location: folder, clustering: Vec::new(), physical, ..own };
     let rules = Rules::of_schema(schema(&delta.schema));
-    let adds = write_files(run.shared(), &place, &rules, rows).await?.adds;
+    let written = write::write_files(run.shared(), &place, &rules, rows).await?;
     let file = |add: deltalake::kernel::Add| AddCDCFile {
         path: format!("{FOLDER}{}", add.path),
         size: add.size,
@@ -73,7 +81,7 @@ pub(super) async fn write(
         data_change: false,
         tags: None,
     };
-    Ok(adds.into_iter().map(file).collect())
+    Ok(written.adds.into_iter().map(file).collect())
 }
 
 fn schema(table: &SchemaRef) -> SchemaRef {

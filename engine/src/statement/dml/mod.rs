@@ -140,6 +140,7 @@ impl Change {
                 update::check(update)?;
                 let named = Named::of(&update.table, "UPDATE")?;
                 let target = begin(&mut state, &named, "UPDATE").await?;
+                changes::check(session.engine.shared(), &target, "UPDATE")?;
                 let filter = update.selection.as_ref();
                 let find = delete::find(&state, &target, &named, filter).await?;
                 let set = update::plan(&state, &target, &named, update).await?;
@@ -153,6 +154,7 @@ impl Change {
             Sql::Merge(merge) => {
                 let named = Named::of_factor(&merge.table, "MERGE INTO")?;
                 let target = begin(&mut state, &named, "MERGE INTO").await?;
+                changes::check(session.engine.shared(), &target, "MERGE INTO")?;
                 let merge = merge::plan(&state, &target, &named, merge).await?;
                 (target, Work::Merge(merge))
             }
