@@ -530,3 +530,31 @@ def test_change_data_tells_what_became_of_each_row(lake, tmp_path, partitions):
         *((5, "delete", *row) for row in after),
     ]  # fmt: skip
     assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_rows_changed_in_a_table_with_deletion_vectors(lake, tmp_path):
+    cursor, _ = lake
+    table = Deleting(tmp_path / "t", 100)
+    first, second = table.add(range(250)), table.add(range(250, 500))
+    table.delete(first, range(0, 250, 2), deletion_vectors.inline(set(range(0, 250, 2))))
+    cursor.execute(f"CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{tmp_path}/t/'")
+    left = [*range(1, 250, 2), *range(250, 500)]
+    cursor.execute("DELETE FROM t WHERE id BETWEEN 100 AND 300")
+    left = [n for n in left if not 100 <= n <= 300]
+    check = lambda: rows(cursor, "SELECT id FROM t ORDER BY id") == [(n,) for n in sorted(left)]  # noqa: E731
+    assert check()
+    log = sorted((tmp_path / "t/_delta_log").glob("*.json"))[-1].read_text()
+    removed = [json.loads(line)["remove"] for line in log.splitlines() if '"remove"' in line]
+    assert {remove["path"]: "deletionVector" in remove for remove in removed} == {first: True, second: False}
+    cursor.execute("UPDATE t SET id = id + 1000 WHERE id < 50")
+    left = [n + 1000 if n < 50 else n for n in left]
+    assert check()
+    cursor.execute("""MERGE INTO t USING (SELECT value AS id FROM generate_series(400, 600)) AS s ON t.id = s.id
+                      WHEN MATCHED AND t.id % 2 = 0 THEN DELETE
+                      WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)""")
+    left = [n for n in left if not 400 <= n <= 600 or n % 2] + list(range(500, 601))
+    assert check()
+    found = duckdb(f"SELECT count(*), CAST(sum(id) AS BIGINT) FROM delta_scan('{tmp_path}/t')")
+    assert found == [[len(left), sum(left)]]
+    cursor.execute("TRUNCATE TABLE t")
+    assert rows(cursor, "SELECT count(*) FROM t") == [(0,)]
