@@ -103,7 +103,8 @@ async fn commits_under_ambiguous_answers_are_neither_lost_nor_doubled() {
     assert_eq!((missing, doubled, gaps), (0, 0, 0));
     assert!(acknowledged <= found && found <= acknowledged + unknown);
     assert_eq!(log, found + 1, "a commit for each row, and the table's own");
-    assert_eq!(outcome.checkpoints, log / 100);
+    // One that a wrong answer keeps from being made is left to the next commit that is due.
+    assert!((1..=log / 100).contains(&outcome.checkpoints), "{outcome:?}");
 }
 
 /// What came of many commits.
