@@ -12,6 +12,7 @@ the task: read by a load, written by an unload.
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -138,13 +139,15 @@ def duckdb_tasks(folder, out):
 
 
 def equal(one, other):
-    def plain(value):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            return value
+    """Whether two fingerprints are the same; sums of floating-point numbers as far as they go."""
 
-    return [[plain(v) for v in row] for row in one] == [[plain(v) for v in row] for row in other]
+    def same(a, b):
+        try:
+            return math.isclose(float(a), float(b), rel_tol=1e-9)
+        except (TypeError, ValueError):
+            return a == b
+
+    return len(one) == len(other) and all(all(map(same, a, b)) for a, b in zip(one, other))
 
 
 def compare(arguments, folder, boathouse, duckdb):
@@ -168,7 +171,7 @@ def compare(arguments, folder, boathouse, duckdb):
     for format, files in written.items():
         ours, theirs = (duckdb.run(FINGERPRINT + files.format(n))[1] for n in ("boathouse", "duckdb"))
         if not equal(ours, theirs):
-            sys.exit(f"unload {format}: the rows are not equal")
+            sys.exit(f"unload {format}: the rows are not equal\n{ours}\n{theirs}")
     return rates
 
 
