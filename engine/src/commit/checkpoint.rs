@@ -14,6 +14,7 @@ use crate::scan::DeltaTables;
 
 /// A checkpoint that takes longer is left to the next commit that is due.
 const TIME_MAX: Duration = Duration::from_secs(60);
+const ATTEMPTS: usize = 4;
 
 /// Makes a checkpoint after `version` was committed, where the table's interval says so. The
 /// commit is done whether or not it succeeds.
@@ -23,11 +24,21 @@ pub(super) async fn make_if_due(tables: &Weak<DeltaTables>, url: &Url, version: 
     if !(version + 1).is_multiple_of(interval) {
         return;
     }
-    match tokio::time::timeout(TIME_MAX, make(table, version)).await {
+    match tokio::time::timeout(TIME_MAX, make_at_last(&table, version)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%url, version, %error, "no checkpoint"),
         Err(_) => tracing::warn!(%url, version, "no checkpoint: it took too long"),
     }
+}
+
+/// It reads much and writes much: a request or two may fail.
+async fn make_at_last(table: &DeltaTable, version: Version) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        if make(table.clone(), version).await.is_ok() {
+            return Ok(());
+        }
+    }
+    make(table.clone(), version).await
 }
 
 fn interval(table: &DeltaTable) -> Option<u64> {

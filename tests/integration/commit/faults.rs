@@ -139,8 +139,9 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, at: &Path, how: GetOptions) -> Result<GetResult> {
-        let fails = self.faults.is_cut_off() || self.faults.strikes(self.faults.reads);
-        match is_entry(at) && fails {
+        let is_entry = is_entry(at);
+        let fails = |faults: &Faults| faults.is_cut_off() || faults.strikes(faults.reads);
+        match is_entry && fails(&self.faults) {
             true => Err(failed("503 Service Unavailable")),
             false => self.inner.get_opts(at, how).await,
         }
