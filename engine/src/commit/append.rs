@@ -69,8 +69,8 @@ pub(crate) async fn is_done(
 ) -> Result<bool> {
     let Some(transaction) = &how.transaction else { return Ok(false) };
     let log = log_store(shared, &snapshot.url)?;
-    let state = snapshot.table().await?.snapshot()?;
-    Ok(transaction.is_in(state.transaction_version(log.as_ref(), transaction.app()).await?))
+    let numbers = &shared.commits.numbers;
+    Ok(transaction.is_in(numbers.last(log.as_ref(), snapshot, transaction.app()).await?))
 }
 
 /// One commit, the same at each version that it's tried at.

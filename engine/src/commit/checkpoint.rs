@@ -13,6 +13,7 @@ use crate::scan::{DeltaSnapshot, DeltaTables};
 
 /// A checkpoint that takes longer is left to the next commit that is due.
 const TIME_MAX: Duration = Duration::from_secs(60);
+const ATTEMPTS: usize = 4;
 
 /// Commits between two checkpoints, where the table doesn't say.
 const INTERVAL: u64 = 100;
@@ -24,11 +25,21 @@ pub(super) async fn make_if_due(tables: &Weak<DeltaTables>, url: &Url, version: 
     if !(version + 1).is_multiple_of(interval(&last)) {
         return;
     }
-    match tokio::time::timeout(TIME_MAX, make(&last, version)).await {
+    match tokio::time::timeout(TIME_MAX, make_at_last(&last, version)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%url, version, %error, "no checkpoint"),
         Err(_) => tracing::warn!(%url, version, "no checkpoint: it took too long"),
     }
+}
+
+/// It reads much and writes much: a request or two may fail.
+async fn make_at_last(last: &DeltaSnapshot, version: Version) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        if make(last, version).await.is_ok() {
+            return Ok(());
+        }
+    }
+    make(last, version).await
 }
 
 fn interval(last: &DeltaSnapshot) -> u64 {

@@ -8,6 +8,7 @@ mod change;
 mod checkpoint;
 mod conflict;
 mod log_store;
+mod numbers;
 mod probe;
 mod settle;
 mod transaction;
@@ -36,6 +37,7 @@ const COMMIT_ID: &str = "txnId";
 /// What the commits of an engine share.
 #[derive(Default)]
 pub(crate) struct Commits {
+    numbers: numbers::Numbers,
     probes: probe::Probes,
     turns: turns::Turns,
 }

@@ -18,9 +18,9 @@ use object_store::{
 #[derive(Debug)]
 pub(crate) struct Faults {
     pub(crate) random: Mutex<u64>,
-    /// Of writes of log entries, in percent.
+    /// Of writes of log entries, per mille.
     pub(crate) writes: u64,
-    /// Of reads of log entries, in percent.
+    /// Of reads of log entries, per mille.
     pub(crate) reads: u64,
     /// The next write is applied; from then on the store doesn't answer.
     pub(crate) cuts_off: AtomicBool,
@@ -60,8 +60,8 @@ impl Faults {
         (z ^ (z >> 31)) % n
     }
 
-    fn strikes(&self, percent: u64) -> bool {
-        let strikes = !self.over.load(Ordering::Relaxed) && self.below(100) < percent;
+    fn strikes(&self, per_mille: u64) -> bool {
+        let strikes = !self.over.load(Ordering::Relaxed) && self.below(1000) < per_mille;
         self.happened.fetch_add(u64::from(strikes), Ordering::Relaxed);
         strikes
     }
@@ -139,8 +139,9 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, at: &Path, how: GetOptions) -> Result<GetResult> {
-        let fails = self.faults.is_cut_off() || self.faults.strikes(self.faults.reads);
-        match is_entry(at) && fails {
+        let is_entry = is_entry(at);
+        let fails = |faults: &Faults| faults.is_cut_off() || faults.strikes(faults.reads);
+        match is_entry && fails(&self.faults) {
             true => Err(failed("503 Service Unavailable")),
             false => self.inner.get_opts(at, how).await,
         }

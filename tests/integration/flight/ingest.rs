@@ -58,6 +58,42 @@ async fn create_append_replace_and_fail() {
 }
 
 #[tokio::test]
+async fn a_load_with_a_number_is_done_once() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    let mut load = async |options: &[(&str, &str)], exists: TableExistsOption| {
+        let options = options.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let command = CommandStatementIngest {
+            table: "loaded".into(),
+            table_definition_options: Some(TableDefinitionOptions {
+                if_not_exist: TableNotExistOption::Create as i32,
+                if_exists: exists as i32,
+            }),
+            options: options.collect(),
+            ..CommandStatementIngest::default()
+        };
+        client.execute_ingest(command, futures::stream::iter([Ok(batch(1))])).await
+    };
+    let (append, replace) = (TableExistsOption::Append, TableExistsOption::Replace);
+    let first = [("txn_app", "loader"), ("txn_version", "1")];
+    let second = [("txn_app", "loader"), ("txn_version", "2")];
+    for (options, exists, rows) in [
+        (&first, append, 3), // It makes the table.
+        (&first, append, 0),
+        (&first, replace, 0),
+        (&second, append, 3),
+        (&second, append, 0),
+    ] {
+        assert_eq!(load(options, exists).await.unwrap(), rows, "{options:?} {exists:?}");
+    }
+    let half = load(&first[..1], append).await;
+    assert_eq!(refusal(half).0, Code::InvalidArgument);
+    let text = load(&[("txn_app", "loader"), ("txn_version", "x")], append).await;
+    assert_eq!(refusal(text).0, Code::InvalidArgument);
+    assert_eq!(rows(&mut client, "SELECT count(*) FROM loaded").await, [["6"]]);
+}
+
+#[tokio::test]
 async fn damaged_data_is_refused_and_loads_nothing() {
     use arrow_flight::sql::ProstMessageExt;
     use arrow_flight::utils::batches_to_flight_data;
