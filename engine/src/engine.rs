@@ -16,6 +16,7 @@ use crate::commit::Commits;
 use crate::compact::AutoCompaction;
 use crate::config::EngineConfig;
 use crate::hidden::Hidden;
+use crate::not_in::NotIn;
 use crate::scan::{DeltaTables, IcebergTables};
 use crate::session::Session;
 use crate::stores::{StoreLayer, Stores, folder_url, location_url};
@@ -93,6 +94,7 @@ impl Engine {
             .with_config(crate::settings::defaults(threads, config.statement_timeout))
             .with_runtime_env(runtime_env)
             .build();
+        base_state.add_analyzer_rule(Arc::new(NotIn));
         crate::functions::register(&mut base_state)?;
         Ok(Engine(Hidden::new(Shared {
             catalog,

@@ -22,6 +22,7 @@ mod interrupt;
 mod loads;
 mod local_files;
 mod names;
+mod not_in;
 mod parquet_file;
 mod parse;
 mod query;
